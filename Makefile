@@ -1,0 +1,63 @@
+# The verbs of this repository; `make` alone lists them. Works with GNU Make 3.81 and later.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PY     := $(BIN)/python
+READY  := $(VENV)/.ready
+
+# The story: the first two are independent, Compare reads what they leave behind.
+FIRST   := $(wildcard VAE.ipynb GAN.ipynb)
+LAST    := $(wildcard Compare.ipynb)
+SCRATCH := $(CURDIR)/build/test
+# A warning inside Jupyter is not ours to fail on; the freshness test catches those in cells.
+# What the notebooks write goes to build/test, so that committed files stay untouched.
+NBVAL   := FIVE_GAUSSIANS_OUT="$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
+
+# One thread for each process: small models train fastest so, and two trainings share two cores.
+export OMP_NUM_THREADS := 1
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast lint unit notebooks format clean
+
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv and install what is needed (the other verbs do it by themselves)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; v = sys.version_info; v >= (3, 11) or sys.exit('Python %d.%d found, 3.11 or newer needed; name one, as in: make PYTHON=python3.12' % v[:2])"
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): a few minutes, once."
+	$(PY) -m pip install --quiet --requirement requirements.txt
+	@touch $(READY)
+
+run: $(READY) ## train, render the notebooks in place, and sum up
+	$(PY) -m helpers.notebooks render $(FIRST) $(LAST)
+	@$(PY) -m helpers.notebooks summary
+
+test: $(READY) lint unit notebooks ## everything: style, unit tests, and every notebook run anew
+	@$(PY) tests/tally.py build/unit.xml $(if $(FIRST),build/first.xml) $(if $(LAST),build/last.xml)
+
+test-fast: $(READY) lint unit ## style and unit tests only
+
+lint: $(READY) ## check style and format
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+unit: $(READY)
+	$(PY) -m pytest -n 2 --dist loadfile --junitxml build/unit.xml tests
+
+notebooks: $(READY) unit
+	rm -rf $(SCRATCH)
+	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
+	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
+
+format: $(READY) ## put code and notebooks into the common format
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+clean: ## remove build products and caches; keeps .venv
+	rm -rf build data/cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

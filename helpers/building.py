@@ -1,0 +1,84 @@
+"""From a recipe to what trains: its networks, its objective, its settings."""
+
+import torch
+from torch import Tensor
+
+from helpers import models, objectives, recipes
+from helpers.loop import Settings
+from helpers.schedules import Constant, Cosine, Geometric, Linear
+from helpers.targets import GaussianMixture
+
+OBJECTIVES = {
+    "elbo": objectives.ELBO,
+    "autoencoder": objectives.Autoencoder,
+    "iwae": objectives.IWAE,
+    "non-saturating": objectives.NonSaturating,
+    "least-squares": objectives.LeastSquares,
+    "wgan-gp": objectives.WassersteinGP,
+    "relativistic": objectives.Relativistic,
+}
+
+
+def objective(recipe: recipes.Recipe):
+    """The recipe's objective, ready to call."""
+    kind = OBJECTIVES[recipe.objective]
+    return kind(recipe.samples) if recipe.family == "vae" else kind()
+
+
+def settings(recipe: recipes.Recipe, fast: bool = True) -> Settings:
+    """How to train the recipe."""
+    common = {"epochs": recipe.epochs, "batch": recipe.batch, "fast": fast}
+    common["rate"] = Cosine(recipe.learning_rate)
+    if recipe.family == "vae":
+        return Settings(weight=Linear(recipe.beta_start, recipe.beta), **common)
+    decaying = recipe.penalty != recipe.penalty_end
+    strength = (
+        Geometric(recipe.penalty, recipe.penalty_end) if decaying else Constant(recipe.penalty)
+    )
+    return Settings(
+        weight=strength,
+        betas=(recipe.beta1, 0.99),  # a memory of 100 steps: the opponent moves
+        average=recipe.average,
+        critic_steps=recipe.critic_steps,
+        **common,
+    )
+
+
+def standard(target: GaussianMixture) -> models.Standard:
+    """Network coordinates in which the target has mean zero and unit scale along each axis."""
+    return models.Standard(target.mean, target.std)
+
+
+def build_vae(
+    recipe: recipes.VAERecipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
+) -> models.VAE:
+    """A fresh VAE; `points` (n, 2) are training points on which its norms are measured."""
+    encoder = models.Encoder(standard(target), recipe.encoder, recipe.latent)
+    decoder = models.Decoder(standard(target), recipe.decoder, recipe.latent, recipe.variance)
+    models.initialise(encoder.net, generator, encoder.standardise(points))
+    models.initialise(decoder.net, generator, torch.zeros(1, recipe.latent))
+    return models.VAE(encoder, decoder, recipe.latent)
+
+
+def build_gan(
+    recipe: recipes.GANRecipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
+) -> tuple[models.Generator, models.Critic]:
+    """A fresh generator and critic; `points` (n, 2) are as in `build_vae`."""
+    network = models.Generator(standard(target), recipe.generator, recipe.latent, recipe.activation)
+    critic = models.Critic(standard(target), recipe.critic)
+    models.initialise(network.net, generator, torch.zeros(1, recipe.latent))
+    models.initialise(critic.net, generator, critic.standardise(points))
+    return network, critic
+
+
+def start_from_decoder(network: models.Generator, decoder: models.Decoder) -> None:
+    """Make the generator the decoder's mean map; raises BadRecipe when their shapes differ."""
+    mine, theirs = network.net.state_dict(), decoder.net.state_dict()
+    last = list(mine)[-2:]  # a full-covariance decoder has further outputs: leave them
+    theirs |= {name: theirs[name][:2] for name in last}
+    if any(mine[name].shape != theirs[name].shape for name in mine):
+        shapes = [[tuple(v.shape) for v in side.values()] for side in (mine, theirs)]
+        raise recipes.BadRecipe(
+            f"generator {shapes[0]} and decoder {shapes[1]} differ; give both one shape"
+        )
+    network.net.load_state_dict(theirs)

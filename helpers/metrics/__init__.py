@@ -1,0 +1,1 @@
+"""Scores of a model: against the known mixture, against samples, as densities."""

@@ -1,0 +1,232 @@
+"""The networks: encoder, decoder, generator, critic, and what they return.
+
+Networks see standardised coordinates; everything outside lives in the target's own units,
+because each network carries the standardiser it was built with. Encoders and decoders return
+distributions, so that an objective can be written as it is in the paper.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+LOG_2PI = math.log(2 * math.pi)
+ACTIVATIONS = {"leaky": partial(nn.LeakyReLU, 0.2), "relu": nn.ReLU}
+
+
+class Standard(NamedTuple):
+    """The affine map between data and network coordinates: x = location + scale · u."""
+
+    location: Tensor  # (2,)
+    scale: Tensor  # (2,)
+
+
+class Gaussian(NamedTuple):
+    """N(mean, diag exp(2 log_scale)); `log_scale` broadcasts against `mean`."""
+
+    mean: Tensor  # (..., d)
+    log_scale: Tensor  # (..., d), or anything that broadcasts to it
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparameterised: a fixed `noise` ~ N(0, I), (..., d), pushed through mean and scale."""
+        return self.mean + self.log_scale.exp() * noise
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log N(x) in nats, summed over the last dimension: (..., d) to (...)."""
+        standardised = (x - self.mean) * torch.exp(-self.log_scale)
+        return -(0.5 * standardised.square() + self.log_scale + 0.5 * LOG_2PI).sum(-1)
+
+    def kl_to_prior(self) -> Tensor:
+        """KL(N(mean, scale²) ‖ N(0, I)) in nats: (..., d) to (...) (Kingma & Welling 2014, B)."""
+        variance = torch.exp(2 * self.log_scale)
+        return 0.5 * (self.mean.square() + variance - 1 - 2 * self.log_scale).sum(-1)
+
+
+class PlaneGaussian(NamedTuple):
+    """N(mean, L Lᵀ) in the plane with L = [[e^a, 0], [b, e^c]]: any covariance at all."""
+
+    mean: Tensor  # (..., 2)
+    log_diagonal: Tensor  # (..., 2), the pair (a, c)
+    below: Tensor  # (...,), the entry b
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparameterised: mean + L · noise, (..., 2)."""
+        first, second = noise.unbind(-1)
+        a, c = self.log_diagonal.exp().unbind(-1)
+        return self.mean + torch.stack([a * first, self.below * first + c * second], -1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log N(x) in nats: (..., 2) to (...)."""
+        first, second = (x - self.mean).unbind(-1)
+        inverse_a, inverse_c = torch.exp(-self.log_diagonal).unbind(-1)
+        u = first * inverse_a  # forward substitution, L u = x − mean
+        v = (second - self.below * u) * inverse_c
+        return -0.5 * (u.square() + v.square()) - self.log_diagonal.sum(-1) - LOG_2PI
+
+
+class ActNorm(nn.Module):
+    """A scale and a shift a unit, set once so that a first batch leaves with mean 0, variance 1.
+
+    Kingma & Dhariwal (2018, section 3.1). Unlike batch normalisation it treats every point alone,
+    so real and fake points may share a batch and a penalty may differentiate each; unlike layer
+    normalisation it keeps how far out a point lies, which a critic needs to know.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+        self.shift = nn.Parameter(torch.zeros(width))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h * self.scale + self.shift
+
+    @torch.no_grad()
+    def measure(self, h: Tensor) -> None:
+        """Set scale and shift from a batch, (n, width)."""
+        std, mean = torch.std_mean(h, 0)
+        self.scale.copy_(1 / std)
+        self.shift.copy_(-mean / std)
+
+
+def mlp(sizes: Sequence[int], activation: nn.Module, normalise: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes; after a hidden one an ActNorm if asked, an activation."""
+    layers = []
+    for width_in, width_out in pairwise(sizes[:-1]):
+        layers += [nn.Linear(width_in, width_out)]
+        layers += [ActNorm(width_out)] if normalise else []
+        layers += [activation]
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
+
+
+class Standardised(nn.Module):
+    """A network that carries the map between the data's units and its own coordinates."""
+
+    def __init__(self, standard: Standard):
+        super().__init__()
+        self.register_buffer("location", standard.location.float())
+        self.register_buffer("scale", standard.scale.float())
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """Data units to network coordinates."""
+        return (x - self.location) / self.scale
+
+    def restore(self, u: Tensor) -> Tensor:
+        """Network coordinates to data units."""
+        return self.location + self.scale * u
+
+
+class Encoder(Standardised):
+    """q(z | x): a diagonal Gaussian over codes, (n, 2) to Gaussian of (n, latent)."""
+
+    def __init__(self, standard: Standard, hidden: Sequence[int], latent: int):
+        super().__init__(standard)
+        self.net = mlp((2, *hidden, 2 * latent), nn.ReLU(), normalise=True)
+
+    def forward(self, x: Tensor) -> Gaussian:
+        mean, log_variance = self.net(self.standardise(x)).chunk(2, -1)
+        return Gaussian(mean, 0.5 * log_variance)
+
+
+class Decoder(Standardised):
+    """p(x | z), in data units: (n, latent) to a Gaussian over (n, 2).
+
+    `variance` is "unit" (σ = 1, so log p is a squared error), "scale" (one learned σ for the
+    whole plane) or "full" (a covariance of its own for every z).
+    """
+
+    def __init__(self, standard: Standard, hidden: Sequence[int], latent: int, variance: str):
+        super().__init__(standard)
+        self.variance = variance
+        self.net = mlp((latent, *hidden, 5 if variance == "full" else 2), nn.ReLU())
+        log_scale = torch.zeros(1)
+        if variance == "scale":
+            self.log_scale = nn.Parameter(log_scale)
+        else:
+            self.register_buffer("log_scale", log_scale)
+
+    def forward(self, z: Tensor) -> Gaussian | PlaneGaussian:
+        out = self.net(z)
+        mean = self.restore(out[..., :2])
+        if self.variance != "full":
+            return Gaussian(mean, self.log_scale)
+        return PlaneGaussian(mean, out[..., 2:4] + self.scale.log(), out[..., 4] * self.scale[1])
+
+
+class VAE(nn.Module):
+    """An encoder q(z | x) and a decoder p(x | z) under the prior p(z) = N(0, I)."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, latent: int):
+        super().__init__()
+        self.encoder, self.decoder, self.latent = encoder, decoder, latent
+
+    def draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """x ~ p(x | z), decoder noise included: (n, latent) to (n, 2)."""
+        likelihood = self.decoder(z)
+        noise = torch.randn(likelihood.mean.shape, generator=generator)
+        return likelihood.sample(noise.to(z.device))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The mean of p(x | z), no noise: (n, latent) to (n, 2)."""
+        return self.decoder(z).mean
+
+
+class Generator(Standardised):
+    """x = G(z), in data units: (n, latent) to (n, 2).
+
+    `activation` is "leaky" (slope .2), or "relu", under which it is the same map as a decoder.
+    """
+
+    def __init__(
+        self, standard: Standard, hidden: Sequence[int], latent: int, activation: str = "leaky"
+    ):
+        super().__init__(standard)
+        self.latent = latent
+        self.net = mlp((latent, *hidden, 2), ACTIVATIONS[activation]())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.restore(self.net(z))
+
+    def draw(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """G(z) again, under the name that a VAE's sampler has; a GAN adds no noise."""
+        return self(z)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G(z), under the name that a VAE's noise-free map has."""
+        return self(z)
+
+
+class Critic(Standardised):
+    """One logit a point, high where the data look real: (n, 2) to (n,)."""
+
+    def __init__(self, standard: Standard, hidden: Sequence[int]):
+        super().__init__(standard)
+        self.net = mlp((2, *hidden, 1), nn.LeakyReLU(0.2), normalise=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self.standardise(x))[..., 0]
+
+
+def parameters(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+@torch.no_grad()
+def initialise(net: nn.Sequential, generator: torch.Generator, u: Tensor) -> None:
+    """Draw a network's weights anew from `generator`; measure its ActNorms on a batch `u`.
+
+    Linear weights and biases are uniform on ±1/√fan_in, PyTorch's own ranges from a stream of
+    our choosing. `u` is a batch of inputs in network coordinates, (n, inputs).
+    """
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            bound = layer.in_features**-0.5
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        elif isinstance(layer, ActNorm):
+            layer.measure(u)
+        u = layer(u)

@@ -1,0 +1,155 @@
+"""The objectives: what a VAE and a GAN minimise, each in the few lines of its paper.
+
+All take tensors and callables, never model classes, and noise that was drawn outside, so that
+the same lines run in a notebook, under `torch.func` and inside a compiled step. Losses are in
+nats: summed over dimensions, averaged over the batch. `weight` is the scheduled number of the
+moment: beta for a VAE, the strength of the penalty for a GAN.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad
+from torch.nn.functional import softplus
+
+Network = Callable[[Tensor], Tensor]
+
+
+# ---------------------------------------------------------------- variational autoencoders
+
+
+class Terms(NamedTuple):
+    """A VAE's loss and its two parts, each (n,) before averaging, in nats."""
+
+    loss: Tensor
+    reconstruction: Tensor  # −log p(x | z)
+    kl: Tensor  # KL(q(z | x) ‖ p(z))
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """−log p(x | z) at the posterior's mean: no noise, no prior, hence no way to sample."""
+
+    samples: int = 1
+
+    def __call__(
+        self, encoder: Callable, decoder: Callable, x: Tensor, noise: Tensor, weight: Tensor
+    ) -> Terms:
+        posterior = encoder(x)
+        reconstruction = -decoder(posterior.mean).log_prob(x)
+        return Terms(reconstruction, reconstruction, posterior.kl_to_prior())
+
+
+@dataclass(frozen=True)
+class ELBO:
+    """−E_q log p(x | z) + β KL(q ‖ p) (Kingma & Welling 2014; Higgins et al. 2017)."""
+
+    samples: int = 1
+
+    def __call__(
+        self, encoder: Callable, decoder: Callable, x: Tensor, noise: Tensor, weight: Tensor
+    ) -> Terms:
+        posterior = encoder(x)
+        z = posterior.sample(noise[0])  # (n, latent)
+        reconstruction, kl = -decoder(z).log_prob(x), posterior.kl_to_prior()
+        return Terms(reconstruction + weight * kl, reconstruction, kl)
+
+
+@dataclass(frozen=True)
+class IWAE:
+    """−log (1/K) Σ_k p(x, z_k) / q(z_k | x): a tighter bound from K codes (Burda et al. 2016)."""
+
+    samples: int = 8
+
+    def __call__(
+        self, encoder: Callable, decoder: Callable, x: Tensor, noise: Tensor, weight: Tensor
+    ) -> Terms:
+        posterior = encoder(x)
+        z = posterior.sample(noise)  # (K, n, latent)
+        log_prior = -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)  # (K, n)
+        log_likelihood = decoder(z).log_prob(x)
+        log_weight = log_likelihood + log_prior - posterior.log_prob(z)
+        bound = log_weight.logsumexp(0) - math.log(len(z))
+        return Terms(-bound, -log_likelihood.mean(0), posterior.kl_to_prior())
+
+
+# ------------------------------------------------------------- generative adversarial networks
+
+
+def logits(critic: Network, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The critic on both batches in one pass: two of (n, 2) to two of (n,)."""
+    return critic(torch.cat([real, fake])).chunk(2)
+
+
+def input_gradient(critic: Network, x: Tensor) -> Tensor:
+    """∇_x critic(x) at each point, (n, 2) to (n, 2), itself differentiable."""
+    return grad(lambda points: critic(points).sum())(x)
+
+
+def zero_centred(critic: Network, x: Tensor) -> Tensor:
+    """E ‖∇_x critic(x)‖² / 2: R1 on real points, R2 on fakes (Mescheder et al. 2018)."""
+    return 0.5 * input_gradient(critic, x).square().sum(-1).mean()
+
+
+@dataclass(frozen=True)
+class NonSaturating:
+    """Cross-entropy for the critic; the generator maximises log D(G(z)) (Goodfellow 2014)."""
+
+    def critic(
+        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    ) -> Tensor:
+        on_real, on_fake = logits(critic, real, fake)
+        return (softplus(-on_real) + softplus(on_fake)).mean()
+
+    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
+        return softplus(-critic(fake)).mean()
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Squared distance of the critic's value to 1 (real) and 0 (fake) (Mao et al. 2017, eq. 9)."""
+
+    def critic(
+        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    ) -> Tensor:
+        on_real, on_fake = logits(critic, real, fake)
+        return 0.5 * ((on_real - 1).square() + on_fake.square()).mean()
+
+    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
+        return 0.5 * (critic(fake) - 1).square().mean()
+
+
+@dataclass(frozen=True)
+class WassersteinGP:
+    """Difference of means; slopes between real and fake held near one (Gulrajani et al. 2017)."""
+
+    def critic(
+        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    ) -> Tensor:
+        on_real, on_fake = logits(critic, real, fake)
+        between = mix * real + (1 - mix) * fake  # mix is (n, 1), uniform on [0, 1]
+        slope = (input_gradient(critic, between).square().sum(-1) + 1e-12).sqrt()
+        return (on_fake - on_real).mean() + weight * (slope - 1).square().mean()
+
+    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
+        return -critic(fake).mean()
+
+
+@dataclass(frozen=True)
+class Relativistic:
+    """A fake against a real partner (Jolicoeur-Martineau 2019), R1 and R2 (Huang et al. 2024)."""
+
+    def critic(
+        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    ) -> Tensor:
+        on_real, on_fake = logits(critic, real, fake)
+        penalty = zero_centred(critic, real) + zero_centred(critic, fake)
+        return softplus(on_fake - on_real).mean() + weight * penalty
+
+    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
+        on_real, on_fake = logits(critic, real, fake)
+        return softplus(on_real - on_fake).mean()

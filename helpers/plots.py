@@ -1,0 +1,197 @@
+"""Curves and comparisons: numbers and an `Axes` in, one picture out.
+
+Colour means role everywhere. Each component of a target has a colour of its own, and so have
+the truth, the VAE and the GAN; no two of these eight are confusable, with or without a
+colour-vision deficiency. Nothing here makes a figure or picks a backend.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+COMPONENTS = ("#4477AA", "#E69F00", "#44AA99", "#E15759", "#88CCEE")
+ROLES = {"truth": "#333333", "VAE": "#5E3C99", "GAN": "#8C510A"}
+OTHERS = ("#1B7F79", "#B0487A", "#7A8B2A", "#6C7A96", "#C0703A")  # names without a role
+DASHES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GOLDEN = 0.6180339887498949
+
+Truth = tuple[float, float, float]  # low, mean, high: what fresh samples of the truth obtain
+
+
+def use_style() -> None:
+    """Give every later picture of this process the look of `style.mplstyle`."""
+    matplotlib.style.use(STYLE)
+
+
+def component_colours(k: int) -> list[str]:
+    """One colour for each of k components, as hex strings.
+
+    Up to five come from the palette. More are spread over a colormap, in golden-ratio steps
+    so that neighbours in number are far apart in hue.
+    """
+    if k <= len(COMPONENTS):
+        return list(COMPONENTS[:k])
+    colormap = matplotlib.colormaps["turbo"]
+    places = (np.arange(k) * GOLDEN) % 1
+    return [matplotlib.colors.to_hex(colormap(0.05 + 0.9 * place)) for place in places]
+
+
+def role_of(name: str) -> str | None:
+    """The role that a name opens with: "VAE, width 32" is "VAE"; "LSGAN" has none."""
+    return next(
+        (role for role in ROLES if name == role or name.startswith((role + " ", role + ","))), None
+    )
+
+
+def looks(names: Sequence[str]) -> dict[str, dict]:
+    """Colour, dash and marker for each name, so that no two names look alike.
+
+    Names of one role share its colour and differ in dash; every name has its own marker.
+    """
+    seen: dict[str | None, int] = {}
+    result = {}
+    for place, name in enumerate(names):
+        role = role_of(name)
+        turn = seen[role] = seen.get(role, -1) + 1
+        colour = ROLES[role] if role else OTHERS[turn % len(OTHERS)]
+        dash = DASHES[turn % len(DASHES)] if role else DASHES[turn // len(OTHERS) % len(DASHES)]
+        result[name] = {"color": colour, "linestyle": dash, "marker": MARKERS[place % len(MARKERS)]}
+    return result
+
+
+def reference(ax: Axes, truth: Truth | None, along: str = "x") -> None:
+    """Draw what fresh samples of the truth obtain: a line at the mean in a band, low to high.
+
+    `along` names the axis the line runs along. Nothing is drawn for None.
+    """
+    if truth is None:
+        return
+    low, mean, high = truth
+    span, line = (ax.axhspan, ax.axhline) if along == "x" else (ax.axvspan, ax.axvline)
+    if high > low:
+        span(low, high, color=ROLES["truth"], alpha=0.13, linewidth=0, zorder=0.5)
+    line(mean, color=ROLES["truth"], linewidth=1.2, linestyle="--", label="truth", zorder=0.6)
+
+
+def losses(ax: Axes, history: Mapping[str, Sequence[float]], unit: str = "nats") -> None:
+    """Each loss of a training against its epoch, counted from one."""
+    for name, look in _lines(history).items():
+        ax.plot(np.arange(1, len(history[name]) + 1), history[name], label=name, **look)
+    ax.set(xlabel="epoch", ylabel=f"loss ({unit})")
+    ax.legend()
+
+
+def by_epoch(
+    ax: Axes,
+    epochs: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    label: str,
+    truth: Truth | None = None,
+) -> None:
+    """A metric against the epoch: each entry is (epochs,), or (seeds, epochs) for a band."""
+    _bands(ax, epochs, scores, truth)
+    ax.set(xlabel="epoch", ylabel=label)
+
+
+def perturbation(
+    ax: Axes,
+    strengths: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    label: str,
+    truth: Truth | None = None,
+    xlabel: str = "strength of the perturbation",
+) -> None:
+    """A score against how far the latents are from their prior; shapes as in `by_epoch`."""
+    _bands(ax, strengths, scores, truth, marker=True)
+    ax.set(xlabel=xlabel, ylabel=label)
+
+
+def spread(
+    ax: Axes, groups: Mapping[str, ArrayLike], label: str, truth: Truth | None = None
+) -> None:
+    """One dot a seed and a bar at the mean of each group, whose value stands under its name."""
+    reference(ax, truth)
+    means = [float(np.mean(values)) for values in groups.values()]
+    for place, (name, values) in enumerate(groups.items()):
+        colour = looks(list(groups))[name]["color"]
+        offsets = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0.0]
+        ax.scatter(place + np.asarray(offsets), values, s=28, color=colour, alpha=0.7, linewidth=0)
+        ax.hlines(means[place], place - 0.28, place + 0.28, color=colour, linewidth=2.5)
+    names = [f"{name}\n{mean:.4g}" for name, mean in zip(groups, means, strict=True)]
+    ax.set_xticks(range(len(names)), names)
+    ax.set(ylabel=label, xlim=(-0.6, len(names) - 0.4))
+    ax.grid(axis="x", visible=False)
+
+
+def front(costs: ArrayLike, qualities: ArrayLike, better: str = "lower") -> np.ndarray:
+    """Indices of the runs that no other beats in both cost and quality, by rising cost.
+
+    `better` says which way quality improves, "lower" or "higher"; of equals the first stays.
+    Raises ValueError for any other word.
+    """
+    if better not in ("lower", "higher"):
+        raise ValueError(
+            f"better={better!r}: quality improves 'lower' or 'higher'; give one of the two"
+        )
+    loss = np.asarray(qualities, float) * (1 if better == "lower" else -1)
+    order = np.lexsort((loss, np.asarray(costs, float)))  # by cost, then by quality
+    best_before = np.minimum.accumulate(np.append(np.inf, loss[order][:-1]))
+    return order[loss[order] < best_before]
+
+
+def pareto(
+    ax: Axes,
+    groups: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    xlabel: str,
+    ylabel: str,
+    better: str = "lower",
+    log: str = "x",
+    truth: Truth | None = None,
+) -> None:
+    """Cost across, quality up; each group's front is the step line through its best runs.
+
+    `groups` maps a name to (costs, qualities), one entry a run; `log` names the logarithmic
+    axes: "", "x", "y" or "xy".
+    """
+    reference(ax, truth)
+    for name, look in looks(list(groups)).items():
+        costs, qualities = (np.asarray(values, float) for values in groups[name])
+        best = front(costs, qualities, better)
+        dots = {"color": look["color"], "marker": look["marker"]}
+        ax.scatter(costs, qualities, s=26, alpha=0.45, linewidth=0, **dots)
+        line = {"drawstyle": "steps-post", "linestyle": look["linestyle"], "linewidth": 1.5}
+        ax.plot(costs[best], qualities[best], markersize=6, label=name, **dots, **line)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(**{f"{axis}scale": "log" for axis in log})
+    ax.legend()
+
+
+def _bands(
+    ax: Axes,
+    x: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    truth: Truth | None,
+    marker: bool = False,
+) -> None:
+    """The mean over seeds as a line, from the lowest seed to the highest as a band."""
+    reference(ax, truth)
+    for name, look in (looks(list(scores)) if marker else _lines(scores)).items():
+        runs = np.atleast_2d(np.asarray(scores[name], float))  # (seeds, points)
+        ax.plot(x, runs.mean(0), label=name, **look)
+        if len(runs) > 1:
+            ax.fill_between(
+                x, runs.min(0), runs.max(0), color=look["color"], alpha=0.18, linewidth=0
+            )
+    ax.legend()
+
+
+def _lines(names: Mapping) -> dict[str, dict]:
+    """The looks of the names without their markers, for lines with many points."""
+    return {name: {**look, "marker": ""} for name, look in looks(list(names)).items()}

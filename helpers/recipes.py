@@ -1,0 +1,151 @@
+"""Recipes: every named experiment with all its numbers, and the reason for each.
+
+A recipe is plain data; `helpers.building` turns it into networks, an objective and settings.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+
+
+class BadRecipe(ValueError):
+    """A recipe, or a value in one, that cannot be used; the message says what is possible."""
+
+
+def choice(default, reason: str, unit: str = "", options: Iterable[str] = ()):
+    """A field with the reason for its default, its unit and its possible values."""
+    metadata = {"reason": reason, "unit": unit, "options": tuple(options)}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What both families share."""
+
+    name: str
+    idea: str
+    latent: int = choice(2, "as many as the plane has, and both latent spaces can be drawn")
+    epochs: int = choice(250, "the assignment's", "passes over the training points")
+    batch: int = choice(256, "the assignment's for its GAN", "points")
+    learning_rate: float = choice(1e-3, "then down to zero along half a cosine")
+
+    def __post_init__(self):
+        for name, least in (("latent", 1), ("epochs", 1), ("batch", 2)):
+            if getattr(self, name) < least:
+                raise BadRecipe(f"{name} = {getattr(self, name)}: must be at least {least}")
+        for f in fields(self):
+            options, value = f.metadata.get("options"), getattr(self, f.name)
+            if options and value not in options:
+                raise BadRecipe(f"{f.name} = {value!r}: choose one of {', '.join(options)}")
+        if not 0 < self.learning_rate < 1:
+            raise BadRecipe(f"learning_rate = {self.learning_rate:g}: must lie between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAERecipe(Recipe):
+    """A VAE. The defaults are the assignment's sizes: 18,054 parameters."""
+
+    family: str = "vae"
+    batch: int = choice(128, "the assignment's for its VAE", "points")
+    learning_rate: float = choice(2e-3, "twice Adam's default trains as well and sooner")
+    objective: str = choice("elbo", "Kingma & Welling", options=("elbo", "autoencoder", "iwae"))
+    samples: int = choice(1, "one code a point is the usual ELBO", "codes a point")
+    variance: str = choice(
+        "unit", "σ = 1, so the likelihood is a squared error", options=("unit", "scale", "full")
+    )
+    encoder: tuple[int, ...] = choice((128, 64), "the assignment's", "units a hidden layer")
+    decoder: tuple[int, ...] = choice((64, 128), "the assignment's", "units a hidden layer")
+    beta: float = choice(1.0, "the ELBO proper; the end of the schedule")
+    beta_start: float = choice(1.0, "no schedule unless it differs from beta")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GANRecipe(Recipe):
+    """A GAN. The defaults are the assignment's sizes: 4,482 and 17,537 parameters."""
+
+    family: str = "gan"
+    objective: str = choice(
+        "non-saturating",
+        "Goodfellow's own choice for training",
+        options=("non-saturating", "least-squares", "wgan-gp", "relativistic"),
+    )
+    generator: tuple[int, ...] = choice((64, 64), "the assignment's", "units a hidden layer")
+    critic: tuple[int, ...] = choice((128, 128), "the assignment's", "units a hidden layer")
+    activation: str = choice(
+        "leaky", "the generator's; relu only to match a decoder", options=("leaky", "relu")
+    )
+    beta1: float = choice(0.0, "momentum makes the two players overshoot each other")
+    average: float = choice(0.999, "the average of ~1,000 steps irons out their circling")
+    critic_steps: int = choice(1, "one each; the Wasserstein critic wants more", "critic batches")
+    penalty: float = choice(0.0, "strength of the gradient penalty at the start")
+    penalty_end: float = choice(0.0, "and at the end")
+    start: str = choice("", "a VAE recipe whose trained decoder the generator starts from")
+
+
+# Variants are compared with each other, not with the base runs: all have this shorter budget.
+STUDY = {"epochs": 50, "batch": 512}
+FULL = {"variance": "full", **STUDY}
+WIDE = {"generator": (64, 128), "activation": "relu", "epochs": 25}  # a decoder's own shape
+
+_ALL = (
+    VAERecipe(name="vae", idea="the assignment's VAE"),
+    GANRecipe(name="gan", idea="the assignment's GAN"),
+    VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
+    VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
+    VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
+    VAERecipe(name="vae-iwae", idea="a tighter bound", objective="iwae", samples=8, **FULL),
+    VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
+    VAERecipe(name="vae-latent-4", idea="more latents than data dimensions", latent=4, **FULL),
+    *(
+        VAERecipe(
+            name=f"vae-beta-{b:g}", idea=f"KL weighted by {b:g}", beta=b, beta_start=b, **STUDY
+        )
+        for b in (0.0, 0.5, 0.8, 1.0, 1.2, 4.0)
+    ),
+    VAERecipe(name="vae-beta-linear", idea="beta from 0 to 1 in a line", beta_start=0.0, **STUDY),
+    GANRecipe(name="gan-non-saturating", idea="the base game, study budget", **STUDY),
+    GANRecipe(name="gan-lsgan", idea="squared errors", objective="least-squares", **STUDY),
+    GANRecipe(
+        name="gan-wgan-gp",
+        idea="a distance between distributions",
+        objective="wgan-gp",
+        critic_steps=5,  # Gulrajani et al.
+        penalty=0.1,  # in these units a stronger pull towards slope one blurs the modes
+        penalty_end=0.1,
+        **STUDY,
+    ),
+    GANRecipe(
+        name="gan-relativistic",
+        idea="pairs, and flat gradients at the data",
+        objective="relativistic",
+        penalty=0.02,  # strong enough to calm the start,
+        penalty_end=0.001,  # weak enough to let the critic sharpen at the end
+        **STUDY,
+    ),
+    GANRecipe(name="gan-cold", idea="a decoder's shape, fresh weights", **WIDE),
+    GANRecipe(name="gan-warm", idea="starts as a VAE's decoder", start="vae-beta-1", **WIDE),
+)
+RECIPES = {recipe.name: recipe for recipe in _ALL}
+
+
+def named(name: str) -> Recipe:
+    """The recipe of that name; raises BadRecipe with the list of names."""
+    if name not in RECIPES:
+        raise BadRecipe(f"{name}: no such recipe; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def changed(recipe: Recipe, **values) -> Recipe:
+    """The recipe with other values, named `<name>-custom` if any value really differs."""
+    other = replace(recipe, **values)
+    return recipe if other == recipe else replace(other, name=f"{recipe.name}-custom")
+
+
+def from_dict(values: dict) -> Recipe:
+    """Read back what `dataclasses.asdict` wrote, after a way through JSON."""
+    kind = {"vae": VAERecipe, "gan": GANRecipe}[values["family"]]
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def to_dict(recipe: Recipe) -> dict:
+    """The recipe as JSON would give it back."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(recipe).items()}

@@ -1,0 +1,241 @@
+"""The targets: Gaussian mixtures in the plane, about which everything is known exactly.
+
+Definitions live in JSON files with `weights`, `means` and `covariances`; `gmm5` is the
+course's own (`data/gmm5.json`), `ring8` and `grid25` are the two published benchmarks.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+SIZES = (100_000, 20_000, 100_000)  # training, validation, test
+
+
+class BadTarget(ValueError):
+    """A mixture definition that cannot be used; the message says why and what to change."""
+
+
+class Labelled(NamedTuple):
+    """Points together with the component each was drawn from."""
+
+    points: Tensor  # (n, 2)
+    components: Tensor  # (n,), integers
+
+
+class Draws(NamedTuple):
+    """Three independent draws from one target."""
+
+    train: Labelled
+    validation: Labelled
+    test: Labelled
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """A mixture p*(x) = Σ_k w_k N(x; μ_k, Σ_k) in the plane.
+
+    Samples are float32, as the models want them; densities are float64, so that the
+    reference against which models are measured carries no rounding of its own.
+    """
+
+    name: str
+    weights: Tensor  # (k,)
+    means: Tensor  # (k, 2)
+    covariances: Tensor  # (k, 2, 2)
+
+    @property
+    def k(self) -> int:
+        """Number of components."""
+        return len(self.weights)
+
+    @property
+    def scale_tril(self) -> Tensor:
+        """Cholesky factors L_k with L_k L_kᵀ = Σ_k, shape (k, 2, 2)."""
+        return torch.linalg.cholesky(self.covariances)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of the whole mixture, (2,)."""
+        return self.weights @ self.means
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation of the whole mixture along each axis, (2,)."""
+        within = torch.diagonal(self.covariances, dim1=1, dim2=2)  # (k, 2)
+        return (self.weights @ (within + (self.means - self.mean) ** 2)).sqrt()
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n points, (n, 2)."""
+        return self.sample_labelled(n, generator).points
+
+    def sample_labelled(self, n: int, generator: torch.Generator) -> Labelled:
+        """Draw n points and keep the component of each: (n, 2) and (n,)."""
+        components = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        return Labelled(self.sample_given(components, generator), components)
+
+    def sample_given(self, components: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one point from each of the given components: (n,) to (n, 2)."""
+        noise = torch.randn(len(components), 2, 1, generator=generator, dtype=torch.float64)
+        points = self.means[components] + (self.scale_tril[components] @ noise)[..., 0]
+        return points.float()
+
+    def mahalanobis2(self, x: Tensor) -> Tensor:
+        """Squared Mahalanobis distance of each point to each component: (n, 2) to (n, k)."""
+        offset = (x.double().unsqueeze(-2) - self.means).unsqueeze(-1)  # (n, k, 2, 1)
+        return (
+            torch.linalg.solve_triangular(self.scale_tril, offset, upper=False)
+            .square()
+            .sum((-2, -1))
+        )
+
+    def log_joint(self, x: Tensor) -> Tensor:
+        """log w_k + log N(x; μ_k, Σ_k) in nats: (n, 2) to (n, k)."""
+        log_det = 2 * torch.diagonal(self.scale_tril, dim1=1, dim2=2).log().sum(-1)  # (k,)
+        normaliser = self.weights.log() - 0.5 * log_det - math.log(2 * math.pi)
+        return normaliser - 0.5 * self.mahalanobis2(x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p*(x) in nats: (n, 2) to (n,)."""
+        return self.log_joint(x).logsumexp(-1)
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """p*(component | x), rows sum to one: (n, 2) to (n, k)."""
+        return self.log_joint(x).softmax(-1)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """The component each point most likely belongs to: (n, 2) to (n,)."""
+        return self.log_joint(x).argmax(-1)
+
+    def entropy(self, nodes: int = 64) -> float:
+        """H(p*) = −E log p*(x) in nats, by Gauss–Hermite quadrature under each component.
+
+        No closed form exists for a mixture. The rule has `nodes`² points a component.
+        """
+        abscissae, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(nodes))
+        grid = torch.cartesian_prod(abscissae, abscissae)  # (nodes², 2)
+        mass = torch.outer(weights, weights).flatten() / (2 * math.pi)  # sums to one
+        x = self.means[:, None] + grid @ self.scale_tril.transpose(1, 2)  # (k, nodes², 2)
+        log_p = self.log_prob(x.flatten(0, 1)).view(self.k, -1)
+        return -float(self.weights @ (log_p @ mass))
+
+    def definition(self) -> dict:
+        """The mixture as a JSON-ready dictionary; `from_definition` reads it back."""
+        return {
+            "name": self.name,
+            "weights": self.weights.tolist(),
+            "means": self.means.tolist(),
+            "covariances": self.covariances.tolist(),
+        }
+
+
+def from_definition(definition: dict, source: str = "definition") -> GaussianMixture:
+    """Check a dictionary of weights, means and covariances and build the mixture.
+
+    Raises BadTarget with one line that names the value, what was expected and the remedy.
+    """
+    weights, means, covariances = (
+        _numbers(definition, key, source) for key in ("weights", "means", "covariances")
+    )
+    _check_shapes(weights, means, covariances, source)
+    _check_values(weights, covariances, source)
+    return GaussianMixture(str(definition.get("name", source)), weights, means, covariances)
+
+
+def _numbers(definition: dict, key: str, source: str) -> Tensor:
+    if not isinstance(definition, dict) or key not in definition:
+        raise BadTarget(f"{source}: no '{key}'; a mixture needs weights, means and covariances")
+    try:
+        values = torch.tensor(definition[key], dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise BadTarget(f"{source}: '{key}' must be lists of numbers of equal length") from None
+    if not torch.isfinite(values).all():
+        raise BadTarget(f"{source}: '{key}' holds a value that is not finite; use plain numbers")
+    return values
+
+
+def _check_shapes(weights: Tensor, means: Tensor, covariances: Tensor, source: str) -> None:
+    k = weights.shape[0] if weights.ndim == 1 else 0
+    if k == 0:
+        raise BadTarget(f"{source}: 'weights' must be a list of at least one number")
+    for key, values, shape in (("means", means, (k, 2)), ("covariances", covariances, (k, 2, 2))):
+        if tuple(values.shape) != shape:
+            found = tuple(values.shape)
+            raise BadTarget(f"{source}: {k} weights need '{key}' of shape {shape}, found {found}")
+
+
+def _check_values(weights: Tensor, covariances: Tensor, source: str) -> None:
+    total = weights.sum().item()
+    if (weights <= 0).any():
+        raise BadTarget(
+            f"{source}: weight {weights.min().item():g} is not positive; drop that component"
+        )
+    if abs(total - 1) > 1e-6:
+        raise BadTarget(f"{source}: weights sum to {total:g}, not 1; divide each by {total:g}")
+    for i, covariance in enumerate(covariances):
+        symmetric = torch.allclose(covariance, covariance.T, atol=1e-10)
+        if not symmetric or torch.linalg.eigvalsh(covariance).min() <= 0:
+            raise BadTarget(
+                f"{source}: covariance {i} is {covariance.tolist()}, not symmetric positive "
+                "definite; its eigenvalues must all be above zero"
+            )
+
+
+def from_file(path: str | Path) -> GaussianMixture:
+    """Read a mixture from a JSON file; raises BadTarget when missing or malformed."""
+    path = Path(path)
+    try:
+        definition = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadTarget(
+            f"{path}: no such file; give a JSON file or one of {sorted(NAMED)}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadTarget(f"{path}: cannot be read as text ({error})") from None
+    except json.JSONDecodeError as error:
+        raise BadTarget(f"{path}: not JSON ({error.msg} at line {error.lineno})") from None
+    return from_definition(
+        {"name": path.stem, **definition} if isinstance(definition, dict) else {}, str(path)
+    )
+
+
+def gmm5() -> GaussianMixture:
+    """The course's five Gaussians, from `data/gmm5.json`."""
+    return from_file(DATA / "gmm5.json")
+
+
+def ring8() -> GaussianMixture:
+    """Eight modes on the unit circle at angles 2πi/8, σ = .01 (VEEGAN, Srivastava et al. 2017)."""
+    angles = torch.arange(8, dtype=torch.float64) * (2 * math.pi / 8)
+    return _isotropic("ring8", torch.stack([angles.cos(), angles.sin()], -1), sigma=0.01)
+
+
+def grid25() -> GaussianMixture:
+    """Twenty-five modes on {−4, −2, 0, 2, 4}², σ = .05 (VEEGAN, Srivastava et al. 2017)."""
+    ticks = torch.tensor([-4.0, -2, 0, 2, 4], dtype=torch.float64)
+    return _isotropic("grid25", torch.cartesian_prod(ticks, ticks), sigma=0.05)
+
+
+def _isotropic(name: str, means: Tensor, sigma: float) -> GaussianMixture:
+    k = len(means)
+    covariances = (sigma**2 * torch.eye(2, dtype=torch.float64)).expand(k, 2, 2)
+    return GaussianMixture(name, torch.full((k,), 1 / k, dtype=torch.float64), means, covariances)
+
+
+NAMED = {"gmm5": gmm5, "ring8": ring8, "grid25": grid25}
+
+
+def named(name: str) -> GaussianMixture:
+    """One of the named targets, or the mixture in the JSON file of that path."""
+    return NAMED[name]() if name in NAMED else from_file(name)
+
+
+def draw(target: GaussianMixture, generator: torch.Generator, sizes: tuple = SIZES) -> Draws:
+    """Training, validation and test points as independent draws from one seeded generator."""
+    return Draws(*(target.sample_labelled(n, generator) for n in sizes))

@@ -1,0 +1,172 @@
+"""Maps against closed forms: masses of cells, levels of contours, colours of pixels."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from helpers import maps
+from helpers.plots import component_colours
+from helpers.targets import from_definition, gmm5, grid25, ring8
+
+SEED = 5
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(SEED)
+
+
+def mixture(means: list, sigmas: list, weights: list | None = None):
+    """Round components at the given places."""
+    k = len(means)
+    covariances = [[[s * s, 0], [0, s * s]] for s in sigmas]
+    weights = weights or [1 / k] * k
+    return from_definition({"weights": weights, "means": means, "covariances": covariances})
+
+
+@pytest.fixture
+def ax():
+    return Figure().add_subplot()
+
+
+def test_limits_of_the_ring_in_closed_form():
+    assert maps.limits(ring8()) == pytest.approx((-1.035, 1.035, -1.035, 1.035))
+
+
+@pytest.mark.parametrize("target", [gmm5(), ring8(), grid25()], ids=lambda t: t.name)
+def test_limits_are_square_and_hold_the_truth(target):
+    left, right, bottom, top = maps.limits(target)
+    x, y = target.sample(20_000, rng()).T
+    inside = (x > left) & (x < right) & (y > bottom) & (y < top)
+    assert right - left == pytest.approx(top - bottom)
+    assert inside.float().mean() > 0.999
+
+
+def test_histogram_integrates_to_the_share_inside():
+    target = gmm5()
+    points = target.sample(900, rng())
+    strays = torch.full((100, 2), 50.0)
+    inside = maps.histogram(target, points).sum() * maps.cell_area(target)
+    diluted = maps.histogram(target, torch.cat([points, strays])).sum() * maps.cell_area(target)
+    assert inside == pytest.approx(1, abs=0.005)
+    assert diluted == pytest.approx(0.9 * inside)
+
+
+def test_cell_density_against_the_error_function():
+    target = mixture([[0.3, -0.2]], [0.5])
+    edges = np.linspace(-2, 2, 9)  # cells as wide as a standard deviation
+    phi = [[math.erf((e - m) / (0.5 * math.sqrt(2))) / 2 for e in edges] for m in (0.3, -0.2)]
+    exact = np.outer(*np.diff(phi)) / 0.25
+    found = maps.cell_density(target, 8, (-2, 2, -2, 2))
+    assert np.abs(found - exact).max() < 0.02 * exact.max()
+    assert not np.allclose(found, found.T)  # the two axes are not interchanged
+
+
+def test_density_integrates_to_one():
+    total = maps.cell_density(gmm5(), maps.BINS).sum() * maps.cell_area(gmm5())
+    assert total == pytest.approx(1, abs=1e-3)
+
+
+def standardised(points: torch.Tensor) -> np.ndarray:
+    """Residuals over their standard deviation where cells expect at least 20 points."""
+    target, n = gmm5(), len(points)
+    truth = maps.cell_density(target, maps.BINS)
+    area = maps.cell_area(target)
+    busy = truth * area * n > 20
+    return (maps.residuals(target, points) / np.sqrt(truth / (area * n)))[busy]
+
+
+def test_residual_of_the_truth_is_sampling_noise():
+    scores = standardised(gmm5().sample(200_000, rng()))
+    assert abs(scores.mean()) < 0.2
+    assert scores.std() == pytest.approx(1, abs=0.1)
+
+
+def test_residual_of_a_shifted_sample_is_more_than_noise():
+    assert standardised(gmm5().sample(200_000, rng()) + 0.1).std() > 2
+
+
+def test_residual_colours_are_symmetric_and_shared(ax):
+    points = gmm5().sample(500, rng())
+    own = maps.residual(ax, gmm5(), points)
+    assert own.norm.vmin == -own.norm.vmax
+    assert own.norm.vmax == pytest.approx(np.abs(maps.residuals(gmm5(), points)).max())
+    assert maps.residual(ax, gmm5(), points, scale=0.3).norm.vmax == 0.3
+
+
+def test_density_image_puts_points_where_they_are(ax):
+    image = maps.density(ax, gmm5(), torch.tensor([[4.0, -3.0]]))
+    row, column = np.unravel_index(image.get_array().argmax(), image.get_array().shape)
+    left, right, bottom, top = image.get_extent()
+    assert left + (column + 0.5) * (right - left) / maps.BINS == pytest.approx(4, abs=0.15)
+    assert bottom + (row + 0.5) * (top - bottom) / maps.BINS == pytest.approx(-3, abs=0.15)
+    assert image.origin == "lower"
+
+
+def test_mass_levels_of_one_gaussian_in_closed_form():
+    """The region of N(0, I) with density above c holds the mass 1 − c / peak."""
+    target = mixture([[0, 0]], [1])
+    values = maps.cell_density(target, 400, (-6, 6, -6, 6), refine=1)
+    levels = maps.mass_levels(values, (0.5, 0.9, 0.99))
+    expected = np.array([0.5, 0.1, 0.01]) / (2 * math.pi)
+    assert np.allclose(levels, expected, rtol=0.01)
+
+
+def test_contours_follow_the_density(ax):
+    target = mixture([[1, 0], [-1, 2]], [0.5, 0.3])
+    maps.contours(ax, target, masses=(0.9,))
+    (contour,) = ax.collections
+    heights = target.log_prob(torch.from_numpy(contour.get_paths()[0].vertices)).exp()
+    assert heights.std() / heights.mean() < 0.02
+
+
+def test_scatter_infers_the_components_it_is_not_given(ax):
+    target = mixture([[-3, 0], [3, 0]], [0.2, 0.2])
+    points = torch.tensor([[2.9, 0.1], [-3.1, 0.0]])
+    maps.scatter(ax, target, points)
+    maps.scatter(ax, target, points, components=[0, 0])
+    first, second = component_colours(2)
+    inferred, given = (collection.get_facecolors()[:, :3] for collection in ax.collections)
+    assert np.allclose(inferred, [to_rgb(second), to_rgb(first)])
+    assert np.allclose(given, [to_rgb(first)] * 2)
+    assert ax.get_aspect() == 1
+    assert (*ax.get_xlim(), *ax.get_ylim()) == pytest.approx(maps.limits(target))
+
+
+def test_latent_map_of_the_identity_shows_the_target_itself(ax):
+    target = mixture([[-2, -2], [2, 2], [2, -2]], [0.4, 0.4, 0.4])
+    image = maps.latent_map(ax, target, lambda z: z, n=71)
+
+    def at(x: float, y: float) -> np.ndarray:
+        return image.get_array()[int((y + 3.5) / 7 * 71), int((x + 3.5) / 7 * 71)]
+
+    for (x, y), colour in zip([(-2, -2), (2, 2), (2, -2)], component_colours(3), strict=True):
+        assert np.allclose(at(x, y)[:3], to_rgb(colour))
+        assert at(x, y)[3] == pytest.approx(1, abs=1e-6)
+    assert at(-3.2, 0)[3] < maps.PALE + 1e-6  # more than 3σ from everything
+    assert at(2, 0)[3] < 0.1 * maps.PALE  # on the border of two
+
+
+def test_latent_map_leaves_no_gradient_behind(ax):
+    layer = torch.nn.Linear(2, 2)
+    grads = []
+    maps.latent_map(ax, gmm5(), lambda z: grads.append(layer(z).requires_grad) or layer(z), n=8)
+    assert grads == [False]
+
+
+def test_path_is_hollow_between_the_components(ax):
+    target = mixture([[-3, 0], [3, 0]], [0.5, 0.5])
+    steps = torch.stack([torch.linspace(-3, 3, 13), torch.zeros(13)], 1)
+    maps.path(ax, target, steps)
+    dots = next(c for c in ax.collections if len(c.get_offsets()) == 13)
+    hollow = (dots.get_facecolors() == 1).all(1)
+    assert hollow.tolist() == (steps[:, 0].abs() < 1.5).tolist()
+
+
+def test_legend_names_each_component_and_its_weight():
+    handles = maps.component_handles(gmm5())
+    assert [h.get_color() for h in handles] == component_colours(5)
+    assert handles[0].get_label().split() == ["1", "(30%)"]

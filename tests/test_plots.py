@@ -1,0 +1,154 @@
+"""Colours that can be told apart, and curves whose drawn data are the numbers given."""
+
+from itertools import combinations
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from helpers import plots
+
+# Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB.
+VISION = {
+    "normal": np.eye(3),
+    "protan": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritan": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour: str, vision: str) -> np.ndarray:
+    """CIELAB coordinates of a colour as seen with one kind of vision."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(VISION[vision]) @ linear, 0, 1)
+    x, y, z = np.cbrt(TO_XYZ @ seen / TO_XYZ.sum(1))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def closest(colours: list[str], vision: str) -> float:
+    places = [lab(colour, vision) for colour in colours]
+    return min(np.linalg.norm(a - b) for a, b in combinations(places, 2))
+
+
+@pytest.fixture
+def ax():
+    return Figure().add_subplot()
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_components_and_roles_are_told_apart_by_every_eye(vision):
+    assert closest([*plots.COMPONENTS, *plots.ROLES.values()], vision) > 16
+
+
+def test_the_palette_check_sees_red_beside_green():
+    assert closest(["#d62728", "#2ca02c"], "normal") > 60
+    assert closest(["#c44e00", "#7a7a00"], "deutan") < 16
+
+
+@pytest.mark.parametrize("k", [1, 5, 8, 25])
+def test_every_component_has_a_colour_of_its_own(k):
+    assert len(set(plots.component_colours(k))) == k
+
+
+def test_names_of_one_role_share_a_colour_and_no_two_look_alike():
+    names = ["truth", "VAE", "VAE, K = 8", "GAN", "GAN warm", "LSGAN", "WGAN-GP", "relativistic"]
+    looks = plots.looks(names)
+    assert looks["VAE"]["color"] == looks["VAE, K = 8"]["color"] == plots.ROLES["VAE"]
+    assert looks["LSGAN"]["color"] != plots.ROLES["GAN"]
+    assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == len(names)
+
+
+def test_style_is_legible_and_leaves_the_backend_alone():
+    with matplotlib.rc_context():
+        backend = matplotlib.get_backend()
+        plots.use_style()
+        sizes = [matplotlib.rcParams[key] for key in ("font.size", "xtick.labelsize")]
+        assert matplotlib.get_backend() == backend
+        assert min(sizes) >= 9
+        assert matplotlib.rcParams["legend.fontsize"] >= 9
+
+
+def beaten(i: int, costs: np.ndarray, losses: np.ndarray) -> bool:
+    """By the definition: some run is no worse in both and better in one."""
+    no_worse = (costs <= costs[i]) & (losses <= losses[i])
+    return bool((no_worse & ((costs < costs[i]) | (losses < losses[i]))).any())
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_front_holds_exactly_the_unbeaten(better):
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        costs, quality = rng.integers(0, 9, (2, 15)).astype(float)  # many ties
+        losses = quality if better == "lower" else -quality
+        unbeaten = {i for i in range(15) if not beaten(i, costs, losses)}
+        kept = plots.front(costs, quality, better)
+        pairs = {(costs[i], quality[i]) for i in unbeaten}
+        assert {(costs[i], quality[i]) for i in kept} == pairs
+        assert len(kept) == len(pairs)
+        assert (np.diff(costs[kept]) > 0).all()
+
+
+def test_front_names_a_direction_it_does_not_know():
+    with pytest.raises(ValueError, match="better='up'"):
+        plots.front([1], [1], better="up")
+
+
+def test_losses_count_epochs_from_one(ax):
+    plots.losses(ax, {"generator": [3.0, 2.0], "critic": [1.0, 1.5]})
+    x, y = ax.lines[0].get_data()
+    assert list(x) == [1, 2]
+    assert list(y) == [3, 2]
+    assert ax.get_ylabel() == "loss (nats)"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["generator", "critic"]
+
+
+@pytest.mark.parametrize("draw", [plots.by_epoch, plots.perturbation])
+def test_bands_run_from_the_lowest_seed_to_the_highest(ax, draw):
+    runs = np.array([[1.0, 4.0, 2.0], [3.0, 5.0, 9.0]])
+    draw(ax, [0, 1, 2], {"VAE": runs, "GAN": runs[0]}, "nats", truth=(0.5, 0.6, 0.7))
+    mean, alone = ax.lines[1:]  # the first is the truth's
+    (band,) = ax.collections
+    corners = band.get_paths()[0].vertices
+    assert list(mean.get_ydata()) == [2, 4.5, 5.5]
+    assert list(alone.get_ydata()) == [1, 4, 2]
+    for x, low, high in ((0, 1, 3), (1, 4, 5), (2, 2, 9)):
+        heights = corners[corners[:, 0] == x, 1]
+        assert (heights.min(), heights.max()) == (low, high)
+
+
+def test_reference_is_a_line_in_a_band(ax):
+    plots.reference(ax, (1.0, 2.0, 4.0))
+    (band,), (line,) = ax.patches, ax.lines
+    assert (band.get_y(), band.get_height()) == (1, 3)
+    assert set(line.get_ydata()) == {2.0}
+
+
+def test_no_reference_draws_nothing_and_no_width_draws_no_band(ax):
+    plots.reference(ax, None)
+    assert not ax.lines
+    plots.reference(ax, (5.0, 5.0, 5.0))
+    assert len(ax.lines) == 1
+    assert not ax.patches
+
+
+def test_spread_shows_every_seed_and_the_mean(ax):
+    plots.spread(ax, {"VAE": [1.0, 2.0, 6.0], "GAN": [4.0]}, "nats")
+    dots = [c for c in ax.collections if isinstance(c, PathCollection)]
+    bars = [c for c in ax.collections if c not in dots]
+    assert sorted(dots[0].get_offsets()[:, 1]) == [1, 2, 6]
+    assert np.allclose(dots[0].get_offsets()[:, 0].mean(), 0)
+    assert bars[0].get_segments()[0][:, 1].tolist() == [3, 3]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["VAE\n3", "GAN\n4"]
+
+
+def test_pareto_draws_all_runs_and_the_front_through_the_best(ax):
+    runs = ([10, 20, 30, 40], [5.0, 6.0, 2.0, 3.0])
+    plots.pareto(ax, {"GAN": runs}, "parameters", "KL (nats)", log="x")
+    assert ax.collections[0].get_offsets().tolist() == np.column_stack(runs).tolist()
+    assert ax.lines[0].get_xydata().tolist() == [[10, 5], [30, 2]]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
