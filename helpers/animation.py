@@ -26,7 +26,7 @@ from helpers.plots import STYLE
 # Quality is constant (crf); "veryfast" keeps the encoder quicker than the drawing; "faststart"
 # puts the index before the pictures, so that a browser plays while it loads.
 ENCODER = ["-preset", "veryfast", "-crf", "23", "-movflags", "+faststart", "-threads", "2"]
-GIF_COLOURS = 64
+GIF_COLOURS = 256
 LAST_FRAME_MS = 2000  # the gif rests on its last picture before it starts again
 
 

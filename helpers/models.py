@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 LOG_2PI = math.log(2 * math.pi)
+SHARP = 0.1  # a full covariance starts this narrow: from a wide start, codes collapse and stay so
 ACTIVATIONS = {"leaky": partial(nn.LeakyReLU, 0.2), "relu": nn.ReLU}
 
 
@@ -153,7 +154,8 @@ class Decoder(Standardised):
         mean = self.restore(out[..., :2])
         if self.variance != "full":
             return Gaussian(mean, self.log_scale)
-        return PlaneGaussian(mean, out[..., 2:4] + self.scale.log(), out[..., 4] * self.scale[1])
+        scale = SHARP * self.scale  # (2,)
+        return PlaneGaussian(mean, out[..., 2:4] + scale.log(), out[..., 4] * scale[1])
 
 
 class VAE(nn.Module):

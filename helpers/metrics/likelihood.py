@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CELLS = 2**18  # point–code pairs held at once: a few MB, so the work stays in cache
+CELLS = 2**16  # point–code pairs at once: what stays in a core's cache, twice as fast as more
 
 
 @torch.no_grad()
@@ -20,10 +20,11 @@ def quadrature(
 ) -> Tensor:
     """log p(x) = log ∫ p(x | z) N(z; 0, I) dz in nats, by the midpoint rule: (n, 2) to (n,).
 
-    `nodes` a dimension over [−bound, bound]^latent. The integrand and its derivatives vanish
-    at the boundary, so the rule converges faster than any power of the step, once the step is
-    below the width of p(z | x): a narrower decoder needs more nodes, and
-    `quadrature_with_error` tells whether it has them. Raises ValueError for latent above 2.
+    `nodes` a dimension over [−bound, bound]^latent, less the corners where |z| > bound: of the
+    prior, exp(−bound²/2) lies there. The integrand and its derivatives vanish at the boundary,
+    so the rule converges faster than any power of the step, once the step is below the width
+    of p(z | x): a narrower decoder needs more nodes, and `quadrature_with_error` tells whether
+    it has them. Raises ValueError for latent above 2.
     """
     z, log_mass = _grid(latent, nodes, bound, x)
     total = torch.full((len(x),), -math.inf, dtype=x.dtype, device=x.device)  # (n,)
@@ -71,7 +72,7 @@ def importance(
 
 
 def _grid(latent: int, nodes: int, bound: float, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Midpoints (nodes^latent, latent) and the log of prior times cell, (nodes^latent,)."""
+    """Midpoints (m, latent) with |z| ≤ bound, and the log of prior times cell, (m,)."""
     if latent not in (1, 2):
         raise ValueError(
             f"latent = {latent}: quadrature covers 1 or 2 dimensions; use importance() instead"
@@ -79,6 +80,7 @@ def _grid(latent: int, nodes: int, bound: float, like: Tensor) -> tuple[Tensor, 
     step = 2 * bound / nodes
     ticks = (torch.arange(nodes, dtype=like.dtype, device=like.device) + 0.5) * step - bound
     z = torch.cartesian_prod(*[ticks] * latent).view(-1, latent)
+    z = z[z.norm(dim=-1) <= bound]
     return z, _log_prior(z) + latent * math.log(step)
 
 
