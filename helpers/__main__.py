@@ -1,44 +1,52 @@
 """The command line: `python -m helpers list|train|sample|evaluate|film`.
 
-Flags of `train` are the fields of the recipe dataclasses. Whatever a user can get wrong ends
-in one line on standard error and exit status 2.
+Whatever a user can get wrong ends in one line on standard error and exit status 2.
 """
 
 import argparse
-import dataclasses
-import json
+import contextlib
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
-from helpers import recipes, recording, runs, targets
+from helpers import flags, recipes, recording, runs, scoring, targets
 from helpers.films import film_run
 from helpers.loop import Diverged
-from helpers.metrics import scorecard
+from helpers.recorder import Recorder, stream
 
-FIXED = ("name", "idea", "family")  # fields that identify a recipe rather than tune it
+HINT = "epochs done are saved: the same command with --resume goes on"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints take one line."""
+
+    def error(self, message: str) -> None:
+        """Say what is wrong and where help is; leave with status 2."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    with contextlib.suppress(AttributeError):  # a terminal without Greek letters shows "?"
+        sys.stdout.reconfigure(errors="replace")
+        sys.stderr.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     try:
         options.command(options)
     except (ValueError, OSError, Diverged) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what was trained so far is saved, --resume goes on", file=sys.stderr)
+        hint = f"; {HINT}" if options.command is train else ""
+        print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    top = argparse.ArgumentParser(prog="python -m helpers", description=__doc__.splitlines()[0])
+    top = Parser(prog="python -m helpers", description="Train, sample, score and film.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_list, _add_train, _add_sample, _add_evaluate, _add_film):
         add(commands)
@@ -46,8 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(commands, name: str, function, text: str) -> argparse.ArgumentParser:
-    kind = argparse.ArgumentDefaultsHelpFormatter
-    command = commands.add_parser(name, help=text, description=text, formatter_class=kind)
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(command=function)
     return command
 
@@ -58,73 +65,40 @@ def _add_list(commands) -> None:
 
 def _add_train(commands) -> None:
     command = _command(commands, "train", train, "train a recipe and save the run")
-    command.add_argument("recipe", help="a name from `list`")
-    command.add_argument("--target", default="gmm5", help="a name from `list` or a JSON file")
-    command.add_argument(
-        "--seed", type=int, default=runs.DATA_SEED, help="of weights, order, noise"
-    )
-    command.add_argument("--out", type=Path, help="folder for the run (none: below data/runs)")
-    command.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    command.add_argument("--resume", action="store_true", help="go on where it was interrupted")
-    tuning = command.add_argument_group(
-        "the recipe's own numbers; what is not given stays as it is"
-    )
-    for name, (field, families) in _tunable().items():
-        tuning.add_argument(f"--{name.replace('_', '-')}", **_flag(field, families))
-
-
-def _tunable() -> dict[str, tuple[dataclasses.Field, str]]:
-    """Each field that a flag can change, with the families that have it."""
-    found: dict[str, tuple[dataclasses.Field, str]] = {}
-    for kind, family in ((recipes.VAERecipe, "VAE"), (recipes.GANRecipe, "GAN")):
-        for field in dataclasses.fields(kind):
-            if field.name not in FIXED:
-                before = found.get(field.name)
-                found[field.name] = (field, f"{before[1]} and {family}" if before else family)
-    return found
-
-
-def _flag(field: dataclasses.Field, families: str) -> dict:
-    unit, reason = field.metadata["unit"], field.metadata["reason"]
-    several = isinstance(field.default, tuple)
-    shown = " ".join(map(str, field.default)) if several else f"{field.default}"
-    return {
-        "type": int if several else type(field.default),
-        "nargs": "+" if several else None,
-        "default": argparse.SUPPRESS,
-        "choices": field.metadata["options"]
-        if families.count(" ") == 0 and field.metadata["options"]
-        else None,
-        "metavar": None if field.metadata["options"] else "N",
-        "help": f"{families}; {unit + ', ' if unit else ''}usually {shown or 'none'}: {reason}",
-    }
+    add, usual = command.add_argument, runs.DATA_SEED
+    add("recipe", help="a name from `list`")
+    add("--target", default="gmm5", help="a name from `list` or a JSON file; default gmm5")
+    add("--seed", type=flags.seed, default=usual, help=f"of weights and noise; default {usual}")
+    add("--out", type=Path, metavar="DIR", help="folder of the run; default below data/runs")
+    add("--device", default="auto", help="auto (default), cuda, mps or cpu")
+    add("--plain", action="store_true", help="do not compile the steps: slower, starts at once")
+    add("--resume", action="store_true", help="go on where it was interrupted")
+    flags.add_tuning(command)
 
 
 def _add_sample(commands) -> None:
-    command = _command(commands, "sample", sample, "draw from a saved run")
-    command.add_argument("run", help="recipe, recipe/seed7 or a path")
-    command.add_argument("-n", type=int, default=100_000, help="number of samples")
-    command.add_argument("-o", "--output", type=Path, required=True, help="a .npy file, (n, 2)")
-    command.add_argument("--seed", type=int, default=0, help="of the latents")
+    add = _command(commands, "sample", sample, "draw from a saved run").add_argument
+    add("run", help="a recipe, recipe/seed7 or a path")
+    add("-n", type=flags.count, default=100_000, help="number of samples; default 100000")
+    add("-o", "--output", type=flags.ending(".npy"), required=True, help="a .npy file, (n, 2)")
+    add("--seed", type=flags.seed, default=0, help="of noise; default 0")
 
 
 def _add_evaluate(commands) -> None:
     text = "score samples, from any model, beside what fresh samples of the target score"
-    command = _command(commands, "evaluate", evaluate, text)
-    command.add_argument("samples", help="a .npy file of shape (n, 2), or a run")
-    command.add_argument(
-        "--target", help="a name from `list` or a JSON file (none: the run's, or gmm5)"
-    )
-    command.add_argument("--seed", type=int, default=1, help="of the reference samples")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add = _command(commands, "evaluate", evaluate, text).add_argument
+    add("samples", help="a .npy file of shape (n, 2), or a run: recipe, recipe/seed7 or a path")
+    add("--target", help="a name from `list` or a JSON file; default the run's, or gmm5")
+    add("-n", type=flags.count, default=100_000, help="samples of a run; default 100000")
+    add("--seed", type=flags.seed, default=1, help="of the reference samples; default 1")
+    add("--json", action="store_true", help="print JSON: {metric: {value, truth_mean, ...}}")
 
 
 def _add_film(commands) -> None:
-    command = _command(commands, "film", film, "draw the film of a run that was trained here")
-    command.add_argument("run", help="recipe, recipe/seed7 or a path")
-    command.add_argument(
-        "-o", "--output", type=Path, help="an .mp4 file (none: media/<recipe>.mp4)"
-    )
+    text = "draw the film of a run that was trained on this machine"
+    add = _command(commands, "film", film, text).add_argument
+    add("run", help="a recipe, recipe/seed7 or a path")
+    add("-o", "--output", type=flags.ending(".mp4"), help="default media/<recipe>.mp4")
 
 
 # ---------------------------------------------------------------------------------- commands
@@ -145,24 +119,25 @@ def list_all(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train one recipe; on a terminal a bar shows how far it is."""
     base, target = recipes.named(options.recipe), targets.named(options.target)
-    values = {name: getattr(options, name) for name in _tunable() if hasattr(options, name)}
-    recipe = recipes.changed(
-        base, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    )
+    recipe = recipes.changed(base, **flags.tuned(options))
     stem = options.out / f"seed{options.seed}" if options.out else None
-    common = {"stems": [stem], "resume": options.resume, "device": options.device}
+    extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
     with tqdm(total=recipe.epochs, unit="epoch", disable=None) as bar:
-        (run,) = recording.train(recipe, target, (options.seed,), watch=_follow(bar), **common)
+        watch = _follow(bar)
+        (run,) = recording.train(
+            recipe, target, (options.seed,), stems=[stem], watch=watch, **extras
+        )
     print(f"saved {run.stem}.json and .pt")
-    print(json.dumps(run.metrics, indent=1))
+    for name, value in run.metrics.items():
+        print(f"  {name:16} {scoring.shown(value)}")
 
 
 def _follow(bar: tqdm):
-    def watch(recorder: recording.Recorder) -> None:
+    def watch(recorder: Recorder) -> None:
         epoch = recorder.rows[-1]["epoch"]
         bar.update(epoch - bar.n)
         bar.set_postfix_str(f"within 3σ {recorder.rows[-1]['share']:.2%}")
-        if bar.disable and (epoch % 50 == 0 or recorder.complete):
+        if bar.disable and (epoch % 25 == 0 or epoch == 1 or recorder.complete):
             print(recorder.line(), flush=True)
 
     return watch
@@ -170,48 +145,24 @@ def _follow(bar: tqdm):
 
 def sample(options: argparse.Namespace) -> None:
     """Draw samples into a .npy file."""
-    if options.n < 1:
-        raise ValueError(f"-n {options.n}: must be at least 1")
     run = runs.find(options.run)
-    points = run.sample(options.n, recording.stream(options.seed)).numpy()
-    runs.replace_file(options.output, lambda path: np.save(path.open("wb"), points))
+    points = run.sample(options.n, stream(options.seed))
+    scoring.write_points(options.output, points)
     print(f"{options.n:,} samples of {run.recipe.name}, seed {run.seed}, in {options.output}")
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print the scorecard of a file of samples or of a run."""
-    points, target = _points(options)
-    train_points = runs.data(target).train.points
-    card = scorecard.scorecard(
-        target, {"samples": points}, train_points, recording.stream(options.seed)
-    )
-    if options.json:
-        print(json.dumps(_nested(card), indent=1))
+    if Path(options.samples).suffix == ".npy":
+        points = scoring.read_points(Path(options.samples))
+        target = targets.named(options.target or "gmm5")
     else:
-        print(f"{len(points):,} samples against {target.name}")
-        print(card.to_string(float_format=lambda value: f"{value:.4g}"))
-
-
-def _nested(card) -> dict:
-    """The scorecard as {metric: {truth: {...}, samples: {...}}}."""
-    rows = card.astype(object).to_dict("index")
-    return {metric: {f"{a} {b}": v for (a, b), v in row.items()} for metric, row in rows.items()}
-
-
-def _points(options: argparse.Namespace) -> tuple[torch.Tensor, targets.GaussianMixture]:
-    if Path(options.samples).suffix != ".npy":
         run = runs.find(options.samples)
+        points = run.sample(options.n, stream(0))
         target = targets.named(options.target) if options.target else run.target
-        return run.sample(100_000, recording.stream(0)), target
-    try:
-        array = np.load(options.samples, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{options.samples}: not an array of numbers ({error})") from None
-    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{options.samples}: {array.dtype} of shape {array.shape}, expected numbers (n, 2)"
-        )
-    return torch.from_numpy(array.astype(np.float32)), targets.named(options.target or "gmm5")
+    with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
+        rows = scoring.score(target, points, runs.data(target).train.points, stream(options.seed))
+    print(scoring.as_json(rows) if options.json else scoring.as_text(rows, len(points), target))
 
 
 def film(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from helpers import animation, places, recording, runs
+from helpers import animation, places, recorder, runs
 from helpers.probes import FILMED
 from helpers.scenes import GanScene, VaeScene
 
@@ -26,7 +26,7 @@ def film_run(run: runs.Run, path: Path | None = None) -> list[Path]:
 
 def scene(run: runs.Run) -> GanScene | VaeScene:
     """An empty scene with the noise, or the components, that the run's probe looked at."""
-    probe = recording.probe_of(run.recipe, runs.data(run.target))
+    probe = recorder.probe_of(run.recipe, runs.data(run.target))
     if run.recipe.family == "vae":
         return VaeScene(run.target, probe.components)
     return GanScene(run.target, probe.noise[:FILMED])

@@ -3,8 +3,28 @@
 A recipe is plain data; `helpers.building` turns it into networks, an objective and settings.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
+
+BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
+    "latent": (1, 1_000),
+    "epochs": (1, math.inf),
+    "batch": (2, math.inf),
+    "learning_rate": (1e-12, 1),
+    "samples": (1, 10_000),
+    "encoder": (1, 10_000),
+    "decoder": (1, 10_000),
+    "generator": (1, 10_000),
+    "critic": (1, 10_000),
+    "beta": (0, 1e6),
+    "beta_start": (0, 1e6),
+    "beta1": (0, 0.999),
+    "average": (0, 1 - 1e-9),
+    "critic_steps": (1, 10_000),
+    "penalty": (0, 1e6),
+    "penalty_end": (0, 1e6),
+}
 
 
 class BadRecipe(ValueError):
@@ -29,15 +49,21 @@ class Recipe:
     learning_rate: float = choice(1e-3, "then down to zero along half a cosine")
 
     def __post_init__(self):
-        for name, least in (("latent", 1), ("epochs", 1), ("batch", 2)):
-            if getattr(self, name) < least:
-                raise BadRecipe(f"{name} = {getattr(self, name)}: must be at least {least}")
         for f in fields(self):
             options, value = f.metadata.get("options"), getattr(self, f.name)
             if options and value not in options:
                 raise BadRecipe(f"{f.name} = {value!r}: choose one of {', '.join(options)}")
-        if not 0 < self.learning_rate < 1:
-            raise BadRecipe(f"learning_rate = {self.learning_rate:g}: must lie between 0 and 1")
+            if f.name in BOUNDS:
+                _check_bounds(f.name, value)
+
+
+def _check_bounds(name: str, value) -> None:
+    least, most = BOUNDS[name]
+    values = value if isinstance(value, tuple) else (value,)
+    bad = [v for v in values if not (least <= v <= most and math.isfinite(v))]  # NaN is bad too
+    if bad:
+        range_ = f"at least {least}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise BadRecipe(f"{name} = {bad[0]}: must be {range_}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +106,22 @@ class GANRecipe(Recipe):
     penalty_end: float = choice(0.0, "and at the end")
     start: str = choice("", "a VAE recipe whose trained decoder the generator starts from")
 
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.penalty == 0) != (self.penalty_end == 0):
+            raise BadRecipe(
+                f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "
+                "constant factor, which zero has not; give both or neither"
+            )
+
 
 # Variants are compared with each other, not with the base runs: all have shorter budgets.
-STUDY = {"epochs": 30, "batch": 512}
-DUEL = {"epochs": 30}
+STUDY = {"epochs": 20, "batch": 512}
+DUEL = {"epochs": 20}
 # A covariance for every code takes longer to fit, and bears a higher rate.
 FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
-WIDE = {"generator": (64, 128), "activation": "relu", "epochs": 25}  # a decoder's own shape
+HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
+WIDE = {"generator": (64, 128), "activation": "relu", "epochs": 15}  # a decoder's own shape
 
 _ALL = (
     VAERecipe(name="vae", idea="the assignment's VAE"),
@@ -94,7 +129,7 @@ _ALL = (
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
     VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
-    VAERecipe(name="vae-iwae", idea="a tighter bound", objective="iwae", samples=8, **FULL),
+    VAERecipe(name="vae-iwae", idea="a tighter bound", objective="iwae", samples=8, **HALF),
     VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
     VAERecipe(name="vae-latent-4", idea="more latents than data dimensions", latent=4, **FULL),
     *(
@@ -137,7 +172,16 @@ def named(name: str) -> Recipe:
 
 
 def changed(recipe: Recipe, **values) -> Recipe:
-    """The recipe with other values, named `<name>-custom` if any value really differs."""
+    """The recipe with other values, named `<name>-custom` if any value really differs.
+
+    Raises BadRecipe for a value out of bounds, or one that this family does not have.
+    """
+    foreign = [name for name in values if name not in {f.name for f in fields(recipe)}]
+    if foreign:
+        raise BadRecipe(
+            f"{foreign[0]}: {recipe.name} is a {recipe.family.upper()}, which has no such number; "
+            "leave it out or take a recipe of the other family"
+        )
     other = replace(recipe, **values)
     return recipe if other == recipe else replace(other, name=f"{recipe.name}-custom")
 

@@ -1,16 +1,11 @@
-"""Runs: a recipe trained on a target from a seed, kept on disk, found again.
+"""Runs: a recipe trained on a target from a seed, found again on disk.
 
-A run is two files, `data/runs/<recipe>/seed<k>.pt` (weights) and `.json` (recipe, provenance,
-history, scores), each written to a temporary name and then renamed; the JSON comes last and
-names the weights' hash, so what loads is whole. Files for films and for resuming lie beside
-them and are not committed.
+A run lies at `data/runs/<recipe>/seed<k>`; `helpers.storage` says in which files. Those for
+films and for resuming are not committed.
 """
 
-import hashlib
-import json
-import os
 import platform
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import building, places, probes, recipes, targets
+from helpers import building, places, probes, recipes, storage, targets
 from helpers.provenance import code_fingerprint
+from helpers.storage import BadRun
 from helpers.targets import Draws, GaussianMixture
 
 DATA_SEED = 5  # the assignment's; every run sees the same points
 CODE = ("helpers.training", "helpers.objectives", "helpers.models")
-
-
-class BadRun(ValueError):
-    """A run that is missing or damaged; the message says which file and what to do."""
 
 
 def data(target: GaussianMixture) -> Draws:
@@ -38,7 +30,8 @@ def data(target: GaussianMixture) -> Draws:
 
 def folder(recipe: recipes.Recipe, target: GaussianMixture) -> Path:
     """Where runs of a recipe lie, relative to the project; other targets have their own folders."""
-    suffix = "" if target.name == "gmm5" else f"@{target.name}"
+    own = target.name == "gmm5" and target.definition() == targets.gmm5().definition()
+    suffix = "" if own else "@" + re.sub(r"[^\w.-]+", "_", target.name)
     return Path("data", "runs", recipe.name + suffix)
 
 
@@ -79,114 +72,49 @@ class Run:
     @cached_property
     def frames(self) -> list[Frame]:
         """The snapshots that films are drawn from; raises BadRun where they were not kept."""
-        return read_frames(self.stem)
+        return [
+            Frame(epoch, {name: torch.from_numpy(v.astype(np.float32)) for name, v in row.items()})
+            for epoch, row in enumerate(storage.read_frames(self.stem), start=1)
+        ]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n samples of the model, (n, 2)."""
         return probes.sample(self.model, n, generator)
 
 
-# ------------------------------------------------------------------------------ write and read
-
-
-def write(stem: Path, record: dict, weights: dict) -> None:
-    """Save a run: weights first, then the record that vouches for them."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(stem.with_suffix(".pt"), lambda path: torch.save(weights, path))
-    digest = hashlib.sha256(stem.with_suffix(".pt").read_bytes()).hexdigest()
-    text = json.dumps({**record, "weights": digest}, indent=1, ensure_ascii=False)
-    replace_file(stem.with_suffix(".json"), lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def replace_file(path: Path, save: Callable[[Path], None]) -> None:
-    """Write beside `path`, then rename: whoever reads finds the old file or the new, never half."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def read(stem: Path) -> Run:
     """Load a run from its stem; raises BadRun when a file is missing, damaged or of another run."""
-    record = _read_record(stem.with_suffix(".json"))
-    recipe = recipes.from_dict(record["recipe"])
-    target = targets.from_definition(record["target"])
-    model, critic = fresh(recipe, target, target.means.float(), torch.Generator())
+    record = storage.read_record(stem)
+    weights = storage.read_weights(stem, record["weights"])
     try:
-        raw = stem.with_suffix(".pt").read_bytes()
-        if hashlib.sha256(raw).hexdigest() != record["weights"]:
-            raise ValueError("its hash is not the one in the record")
-        weights = torch.load(stem.with_suffix(".pt"), weights_only=True)
-    except (OSError, ValueError) as error:
-        raise BadRun(f"{stem}.pt: weights cannot be used ({error}); train the run again") from None
-    model.load_state_dict(weights["model"])
-    if critic is not None:
-        critic.load_state_dict(weights["critic"])
+        recipe = recipes.from_dict(record["recipe"])
+        target = targets.from_definition(record["target"])
+        blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
+        model, critic = fresh(recipe, target, target.sample(64, blank), blank)
+        model.load_state_dict(weights["model"])
+        if critic is not None:
+            critic.load_state_dict(weights["critic"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:120]  # torch lists every parameter on a line of its own
+        raise BadRun(f"{stem}.json: cannot be built ({why}); train the run again") from None
     return Run(stem, record, recipe, target, model, critic)
 
 
-def _read_record(path: Path) -> dict:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not {"recipe", "target", "seed", "history", "weights"} <= set(record):
-            raise ValueError("parts are missing")
-    except FileNotFoundError:
-        raise BadRun(f"{path}: no such run; `python -m helpers train RECIPE` makes one") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise BadRun(f"{path}: not a run's record ({error}); train the run again") from None
-    return record
-
-
-def write_frames(stem: Path, frames: list[dict[str, np.ndarray]]) -> None:
-    """Keep the probes of every epoch in half precision: {name: (epochs, points, dimensions)}."""
-    columns = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
-    path = stem.with_suffix(".probes.npz")
-    replace_file(path, lambda temporary: np.savez(temporary.open("wb"), **columns))
-
-
-def read_arrays(stem: Path) -> list[dict[str, np.ndarray]]:
-    """What `write_frames` kept, epoch by epoch; raises BadRun where it is missing."""
-    path = stem.with_suffix(".probes.npz")
-    if not path.exists():
-        raise BadRun(f"{path}: films need it and the repository leaves it out; train the run again")
-    with np.load(path) as arrays:
-        columns = {name: arrays[name] for name in arrays}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def read_frames(stem: Path) -> list[Frame]:
-    """What films are drawn from, epoch by epoch."""
-    return [
-        Frame(epoch, {name: torch.from_numpy(v.astype(np.float32)) for name, v in row.items()})
-        for epoch, row in enumerate(read_arrays(stem), start=1)
-    ]
-
-
-def write_checkpoint(stem: Path, state: dict | None) -> None:
-    """Keep the state to resume from, or clear it away once the training is complete."""
-    path = stem.with_suffix(".checkpoint.pt")
-    if state is None:
-        path.unlink(missing_ok=True)
-    else:
-        replace_file(path, lambda temporary: torch.save(state, temporary))
-
-
-def read_checkpoint(stem: Path) -> dict | None:
-    """The state to resume from, or None."""
-    path = stem.with_suffix(".checkpoint.pt")
-    return torch.load(path, weights_only=True) if path.exists() else None
-
-
 def find(name: str) -> Run:
-    """A run by `recipe`, `recipe/seed7`, or the path of either of its files."""
+    """A run by `recipe`, `recipe/seed7`, a folder, or the path of either of its files."""
     path = Path(name)
     if path.suffix in (".json", ".pt"):
         return read(path.with_suffix(""))
-    parts = path.parts if len(path.parts) > 1 else (name, f"seed{DATA_SEED}")
-    stem = places.existing("data", "runs", *(*parts[:-1], f"{parts[-1]}.json")).with_suffix("")
-    return read(stem if stem.with_suffix(".json").exists() else Path(*parts))
+    usual = path / f"seed{DATA_SEED}"
+    tried = [_below_runs(usual), _below_runs(path), usual, path]
+    likeliest = tried[0] if len(path.parts) == 1 else tried[1]
+    there = (stem for stem in tried if stem.with_suffix(".json").is_file())
+    return read(next(there, likeliest))
+
+
+def _below_runs(path: Path) -> Path:
+    file = path.with_name(f"{path.name}.json")
+    return places.existing("data", "runs", *file.parts).with_suffix("")
 
 
 def stale(run: Run) -> str:
@@ -194,30 +122,37 @@ def stale(run: Run) -> str:
     known = recipes.RECIPES.get(run.recipe.name)
     if known is not None and known != run.recipe:
         return "its recipe has changed since"
-    return (
-        ""
-        if run.record["code"] == code_fingerprint(CODE)
-        else "the training code has changed since"
-    )
+    same = run.record["code"] == code_fingerprint(CODE)
+    return "" if same else "the training code has changed since"
 
 
 def finished(recipe: recipes.Recipe, target: GaussianMixture, seed: int) -> bool:
-    """Whether a complete run of that recipe and seed is on disk."""
+    """Whether a complete run of that recipe, target and seed is on disk.
+
+    A named recipe may have changed since, of which `load` gives notice; one without a fixed
+    meaning, as `gan-custom`, must be the very same.
+    """
+    stem = saved_stem(recipe, target, seed)
+    if not stem.with_suffix(".json").exists():
+        return False
+    record = storage.read_record(stem)
+    same = recipe.name in recipes.RECIPES or record["recipe"] == recipes.to_dict(recipe)
+    return record["complete"] and same and record["target"] == target.definition()
+
+
+def saved_stem(recipe: recipes.Recipe, target: GaussianMixture, seed: int) -> Path:
+    """Where a saved run is read from."""
     path = places.existing(*folder(recipe, target).parts, f"seed{seed}.json")
-    return path.exists() and _read_record(path)["complete"]
+    return path.with_suffix("")
 
 
 def load(recipe: recipes.Recipe, target: GaussianMixture, seed: int = DATA_SEED) -> Run:
     """The saved run, with one printed line when recipe or code has changed since."""
-    stem = places.existing(*folder(recipe, target).parts, f"seed{seed}.json").with_suffix("")
-    run = read(stem)
+    run = read(saved_stem(recipe, target, seed))
     reason = stale(run)
     if reason:
         print(f"{recipe.name}, seed {seed}: {reason}; train it again to refresh it")
     return run
-
-
-# ------------------------------------------------------------------------------------- networks
 
 
 def fresh(

@@ -153,7 +153,7 @@ def _numbers(definition: dict, key: str, source: str) -> Tensor:
         raise BadTarget(f"{source}: no '{key}'; a mixture needs weights, means and covariances")
     try:
         values = torch.tensor(definition[key], dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise BadTarget(f"{source}: '{key}' must be lists of numbers of equal length") from None
     if not torch.isfinite(values).all():
         raise BadTarget(f"{source}: '{key}' holds a value that is not finite; use plain numbers")
@@ -197,9 +197,11 @@ def from_file(path: str | Path) -> GaussianMixture:
             f"{path}: no such file; give a JSON file or one of {sorted(NAMED)}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadTarget(f"{path}: cannot be read as text ({error})") from None
+        raise BadTarget(f"{path}: cannot be read ({error}); save it as UTF-8 text") from None
     except json.JSONDecodeError as error:
-        raise BadTarget(f"{path}: not JSON ({error.msg} at line {error.lineno})") from None
+        raise BadTarget(
+            f"{path}: not JSON ({error.msg} at line {error.lineno}); compare {DATA / 'gmm5.json'}"
+        ) from None
     return from_definition(
         {"name": path.stem, **definition} if isinstance(definition, dict) else {}, str(path)
     )

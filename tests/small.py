@@ -1,0 +1,32 @@
+"""Trainings that take a moment: few points, small networks, uncompiled steps."""
+
+import torch
+
+from helpers import probes, recipes, runs, targets
+
+SIZES = (600, 300, 300)  # training, validation, test
+WIDTHS = {"vae": {"encoder": (8,), "decoder": (8,)}, "gan": {"generator": (8,), "critic": (8,)}}
+
+
+def shrink(monkeypatch):
+    """Make every training draw few points and score few samples."""
+
+    def draw(target):
+        return targets.draw(target, torch.Generator().manual_seed(runs.DATA_SEED), SIZES)
+
+    monkeypatch.setattr(runs, "data", draw)
+    for name, value in (("WATCHED", 400), ("SCORED", 500), ("TESTED", 50)):
+        monkeypatch.setattr(probes, name, value)
+
+
+def recipe(name="gan", **values):
+    """A named recipe with small networks and three epochs, unless told otherwise."""
+    base = recipes.named(name)
+    numbers = {"epochs": 3, "batch": 100, **WIDTHS[base.family], **values}
+    return recipes.changed(base, **numbers)
+
+
+def weights(run):
+    """All weights of a run as one vector."""
+    networks = [network for network in (run.model, run.critic) if network is not None]
+    return torch.cat([p.detach().flatten() for net in networks for p in net.parameters()])

@@ -1,0 +1,234 @@
+"""Each objective against its paper, written a second way: torch.distributions, torch's losses."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal, kl_divergence
+
+from helpers import objectives
+from helpers.models import Gaussian
+
+W, BIAS = torch.tensor([0.6, -1.1]), 0.3
+POINT = torch.tensor([[0.0, 1.5]])  # where the posterior is poor
+MIX = torch.tensor([[0.25], [0.5], [0.9], [0.0], [1.0], [0.7]])
+NO_PENALTY = torch.tensor(0.0)
+GAMES = {
+    "non-saturating": objectives.NonSaturating(),
+    "least squares": objectives.LeastSquares(),
+    "Wasserstein": objectives.WassersteinGP(),
+    "relativistic": objectives.Relativistic(),
+}
+
+
+def encoder(x):
+    """A posterior that is wrong on purpose: (n, 2) to codes of size 1."""
+    return Gaussian(0.4 * x[:, :1], (0.1 * x[:, 1:] - 0.8))
+
+
+def decoder(z):
+    return Gaussian(torch.cat([z, 0.5 * z.square()], -1), torch.full((2,), -0.2))
+
+
+def narrow(scale: float):
+    """The same codes with a posterior of the given standard deviation."""
+    return lambda x: Gaussian(0.4 * x[:, :1], torch.full((len(x), 1), math.log(scale)))
+
+
+def exact(p: Gaussian):
+    return Independent(Normal(p.mean, p.log_scale.exp().expand(p.mean.shape)), 1)
+
+
+def linear(x):
+    return x @ W + BIAS
+
+
+def silent(x):
+    return 0 * x[:, 0]
+
+
+@pytest.fixture
+def x(generator):
+    return torch.randn(6, 2, generator=generator)
+
+
+@pytest.fixture
+def fake(generator):
+    return torch.randn(6, 2, generator=generator.manual_seed(9)) + 1
+
+
+def noise(samples: int, n: int = 6) -> torch.Tensor:
+    return torch.randn(samples, n, 1, generator=torch.Generator().manual_seed(5))
+
+
+# ------------------------------------------------------------------------------- autoencoders
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 4.0])
+def test_elbo_is_its_textbook_form(x, beta):
+    q, eps = exact(encoder(x)), noise(1)
+    z = encoder(x).mean + encoder(x).log_scale.exp() * eps[0]
+    reconstruction = -exact(decoder(z)).log_prob(x)
+    kl = kl_divergence(q, Independent(Normal(torch.zeros(6, 1), 1.0), 1))
+    terms = objectives.ELBO()(encoder, decoder, x, eps, torch.tensor(beta))
+    torch.testing.assert_close(terms.loss, reconstruction + beta * kl)
+    torch.testing.assert_close(terms.reconstruction, reconstruction)
+    torch.testing.assert_close(terms.kl, kl)
+
+
+def test_iwae_is_its_textbook_form(x):
+    eps, q = noise(7), exact(encoder(x))
+    z = encoder(x).sample(eps)
+    prior = Independent(Normal(torch.zeros(1), 1.0), 1)
+    ratio = exact(decoder(z)).log_prob(x) + prior.log_prob(z) - q.log_prob(z)  # (7, n)
+    terms = objectives.IWAE(7)(encoder, decoder, x, eps, torch.tensor(1.0))
+    torch.testing.assert_close(terms.loss, -ratio.exp().mean(0).log())
+
+
+def bound(samples: int, draws: int) -> torch.Tensor:
+    """The IWAE loss at one point, (draws,) independent values."""
+    point = POINT.expand(draws, 2)
+    kind = objectives.IWAE(samples)
+    return kind(encoder, decoder, point, noise(samples, draws), torch.tensor(1.0)).loss
+
+
+def test_iwae_with_one_code_is_the_elbo_on_average():
+    point = POINT.expand(50_000, 2)
+    kind = objectives.ELBO()
+    elbo = kind(encoder, decoder, point, noise(1, 50_000), torch.tensor(1.0)).loss
+    difference = bound(1, 50_000) - elbo  # same codes, the KL by sampling instead of by formula
+    error = difference.std().item() / math.sqrt(len(difference))
+    assert abs(difference.mean().item()) < 4 * error
+    assert error < 0.01
+
+
+def test_more_codes_tighten_the_bound_down_to_the_evidence():
+    losses = [bound(k, 20_000).mean().item() for k in (1, 2, 8, 64)]
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)[:, None]
+    joint = exact(decoder(z)).log_prob(POINT[0]) + Normal(0.0, 1.0).log_prob(z)[:, 0]
+    evidence = -torch.trapezoid(joint.exp(), z[:, 0]).log().item()
+    assert all(a > b for a, b in zip(losses, [*losses[1:], evidence], strict=True))
+    assert losses[-1] == pytest.approx(evidence, abs=0.03)
+    assert losses[0] > evidence + 0.1
+
+
+def test_autoencoder_is_the_elbo_without_prior_as_the_noise_vanishes(x):
+    zero, plain = torch.tensor(0.0), objectives.Autoencoder()
+    expected = plain(narrow(1.0), decoder, x, noise(1), zero).loss
+    gaps = [
+        (objectives.ELBO()(narrow(s), decoder, x, noise(1), zero).loss - expected).abs().max()
+        for s in (1.0, 1e-2, 1e-5)
+    ]
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert gaps[2] < 1e-3
+
+
+def test_autoencoder_ignores_noise_and_weight(x):
+    plain = objectives.Autoencoder()
+    one = plain(encoder, decoder, x, noise(1), torch.tensor(0.0))
+    other = plain(encoder, decoder, x, -noise(1), torch.tensor(9.0))
+    assert torch.equal(one.loss, other.loss)
+    torch.testing.assert_close(one.loss, -exact(decoder(0.4 * x[:, :1])).log_prob(x))
+
+
+# -------------------------------------------------------------------------- adversarial losses
+
+
+def test_non_saturating_is_binary_cross_entropy(x, fake):
+    entropy, game = nn.BCEWithLogitsLoss(), objectives.NonSaturating()
+    ones, zeros = torch.ones(6), torch.zeros(6)
+    on_critic = game.critic(linear, x, fake, MIX, NO_PENALTY)
+    torch.testing.assert_close(on_critic, entropy(linear(x), ones) + entropy(linear(fake), zeros))
+    torch.testing.assert_close(game.generator(linear, x, fake), entropy(linear(fake), ones))
+
+
+def test_a_critic_that_says_nothing_pays_log_two_a_question(x, fake):
+    """Two questions for the cross-entropy's critic (real, fake), one for everyone else."""
+    log2, (cross, _, _, pairs) = math.log(2), GAMES.values()
+    assert cross.critic(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(2 * log2)
+    assert cross.generator(silent, x, fake).item() == pytest.approx(log2)
+    assert pairs.critic(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(log2)
+    assert pairs.generator(silent, x, fake).item() == pytest.approx(log2)
+
+
+def test_least_squares_is_half_the_squared_error_to_the_labels(x, fake):
+    error, game = nn.MSELoss(), objectives.LeastSquares()
+    ones, zeros = torch.ones(6), torch.zeros(6)
+    expected = 0.5 * (error(linear(x), ones) + error(linear(fake), zeros))
+    torch.testing.assert_close(game.critic(linear, x, fake, MIX, NO_PENALTY), expected)
+    expected = 0.5 * error(linear(fake), ones)
+    torch.testing.assert_close(game.generator(linear, x, fake), expected)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1, 10.0])
+def test_wasserstein_penalty_of_a_linear_critic(x, fake, weight):
+    game = objectives.WassersteinGP()
+    value = game.critic(linear, x, fake, MIX, torch.tensor(weight))
+    means = ((fake - x) @ W).mean()
+    torch.testing.assert_close(value, means + weight * (W.norm() - 1) ** 2)
+    torch.testing.assert_close(game.generator(linear, x, fake), -(fake @ W).mean() - BIAS)
+
+
+def test_wasserstein_penalty_is_taken_between_partners(x, fake):
+    """With critic ‖x‖²/2 the slope at a point is its own length."""
+
+    def bowl(points):
+        return 0.5 * points.square().sum(-1)
+
+    between = MIX * x + (1 - MIX) * fake
+    expected = (between.norm(dim=1) - 1).square().mean()
+    game = objectives.WassersteinGP()
+    both = [game.critic(bowl, x, fake, MIX, torch.tensor(w)) for w in (1.0, 0.0)]
+    torch.testing.assert_close(both[0] - both[1], expected)
+
+
+def test_relativistic_scores_differences_of_partners(x, fake):
+    entropy, ones = nn.BCEWithLogitsLoss(), torch.ones(6)
+    game, gap = objectives.Relativistic(), linear(x) - linear(fake)
+    value = game.critic(linear, x, fake, MIX, NO_PENALTY)
+    torch.testing.assert_close(value, entropy(gap, ones))
+    torch.testing.assert_close(game.generator(linear, x, fake), entropy(-gap, ones))
+
+
+def test_relativistic_adds_r1_and_r2(x, fake):
+    game = objectives.Relativistic()
+    both = [game.critic(linear, x, fake, MIX, torch.tensor(w)) for w in (0.3, 0.0)]
+    torch.testing.assert_close(both[0] - both[1], 0.3 * W.square().sum())  # a half from each
+
+
+# ---------------------------------------------------------------------------------- gradients
+
+
+def test_zero_centred_penalty_in_closed_form(x):
+    matrix = torch.tensor([[2.0, 0.5], [0.5, -1.0]])
+    torch.testing.assert_close(objectives.zero_centred(linear, x), 0.5 * W.square().sum())
+    value = objectives.zero_centred(lambda p: 0.5 * ((p @ matrix) * p).sum(-1), x)
+    torch.testing.assert_close(value, 0.5 * (x @ matrix).square().sum(-1).mean())
+
+
+def test_input_gradient_is_autograds_and_can_be_differentiated_again(x):
+    net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    points = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(net(points).sum(), points, create_graph=True)
+    found = objectives.input_gradient(net, x)
+    torch.testing.assert_close(found, expected)
+    twice = [torch.autograd.grad(g.square().sum(), net[0].weight)[0] for g in (found, expected)]
+    torch.testing.assert_close(*twice)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_each_player_pulls_its_own_way(name, x, fake):
+    """A critic gains by raising real above fake; a generator by climbing the critic."""
+    game, slope = GAMES[name], torch.zeros(2, requires_grad=True)
+    game.critic(lambda p: p @ slope, x, fake, MIX, NO_PENALTY).backward()
+    assert torch.dot(-slope.grad, x.mean(0) - fake.mean(0)) > 0
+    moved = fake.clone().requires_grad_()
+    game.generator(lambda p: 0.1 * (p @ W), x, moved).backward()
+    assert (-moved.grad @ W > 0).all()
+
+
+def test_both_batches_keep_their_places(x, fake):
+    on_real, on_fake = objectives.logits(linear, x, fake)
+    torch.testing.assert_close(on_real, linear(x))
+    torch.testing.assert_close(on_fake, linear(fake))

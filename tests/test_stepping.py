@@ -1,0 +1,253 @@
+"""The fast step against torch.optim, closed forms, and itself without its accelerations."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import stepping
+from helpers.stepping import Player, State, adam, make_update
+
+BETAS = (0.8, 0.95)
+
+
+def fresh(weights: torch.Tensor) -> State:
+    """The state of Adam before its first step, (members, parameters)."""
+    zeros = torch.zeros_like(weights)
+    return State(weights, zeros, zeros.clone(), weights.clone())
+
+
+def tensor(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+# --------------------------------------------------------------------------------------- Adam
+
+START = tensor(0.5, -2.0, 3.0)
+
+
+def slope(w: torch.Tensor) -> torch.Tensor:
+    """The gradient of Σ cosh(w) + sin(3w)/2: curved, and its minimum is not at zero."""
+    return torch.sinh(w) + 1.5 * torch.cos(3 * w)
+
+
+def torchs_path(steps: int) -> torch.Tensor:
+    w = START.clone().requires_grad_()
+    optimiser = torch.optim.Adam([w], lr=0.03, betas=BETAS)
+    path = []
+    for _ in range(steps):
+        w.grad = slope(w.detach())
+        optimiser.step()
+        path.append(w.detach().clone())
+    return torch.stack(path)
+
+
+def our_path(steps: int, update) -> torch.Tensor:
+    state, path = fresh(START[None].clone()), []
+    for t in range(1, steps + 1):
+        gradient = slope(state.weights)
+        state = update(state, gradient, torch.tensor(float(t)), torch.tensor(0.03), BETAS, 0.0)
+        path.append(state.weights[0])
+    return torch.stack(path)
+
+
+def without_correction(state, gradient, step, *rest):
+    return adam(state, gradient, step + 1000, *rest)
+
+
+def betas_swapped(state, gradient, step, rate, betas, keep):
+    return adam(state, gradient, step, rate, betas[::-1], keep)
+
+
+def counting_from_two(state, gradient, step, *rest):
+    return adam(state, gradient, step + 1, *rest)
+
+
+def test_adam_walks_torchs_path():
+    torch.testing.assert_close(our_path(200, adam), torchs_path(200), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [without_correction, betas_swapped, counting_from_two])
+def test_a_wrong_adam_is_seen(wrong):
+    assert (our_path(200, wrong) - torchs_path(200)).abs().max() > 1e-3
+
+
+def test_the_average_is_a_weighted_sum_of_all_weights():
+    """a_n = Π κ_t a_0 + Σ_t (1 − κ_t) Π_{s>t} κ_s w_t with κ_t = min(keep, (1 + t)/(10 + t))."""
+    kept = [min(0.7, (1 + t) / (10 + t)) for t in range(1, 41)]
+    assert kept[0] < 0.7 == kept[-1]  # both branches are walked
+    state, path = fresh(START[None].clone()), []
+    for t in range(1, 41):
+        step, rate = torch.tensor(float(t)), torch.tensor(0.03)
+        state = adam(state, slope(state.weights), step, rate, BETAS, 0.7)
+        path.append(state.weights)
+    expected = math.prod(kept) * START
+    for t, weights in enumerate(path):
+        expected = expected + (1 - kept[t]) * math.prod(kept[t + 1 :]) * weights[0]
+    torch.testing.assert_close(state.average[0], expected, atol=1e-6, rtol=0)
+
+
+def test_an_average_that_keeps_nothing_is_the_weights():
+    state = fresh(START[None])
+    state = adam(state, tensor(1, -2, 3)[None], torch.tensor(1.0), torch.tensor(0.1), BETAS, 0.0)
+    assert torch.equal(state.average, state.weights)
+    torch.testing.assert_close(state.weights[0], START - 0.1 * tensor(1, -1, 1))
+
+
+# -------------------------------------------------------------------------------------- players
+
+
+def networks(seed: int) -> tuple[nn.Module, nn.Module]:
+    pair = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    generator = torch.Generator().manual_seed(seed)
+    for network in pair:
+        for p in network.parameters():
+            nn.init.normal_(p, generator=generator)
+    return pair
+
+
+def test_bound_networks_are_the_networks():
+    members = [networks(1), networks(2)]
+    player, x = Player(members), torch.randn(5, 2)
+    for (first, second), row in zip(members, player.state.weights, strict=True):
+        bound = player.bind(row)
+        torch.testing.assert_close(bound[1](bound[0](x)), second(first(x)))
+
+
+def test_rows_hold_every_parameter_once():
+    members = [networks(1), networks(2)]
+    expected = [nn.utils.parameters_to_vector(nn.ModuleList(m).parameters()) for m in members]
+    assert torch.equal(Player(members).state.weights, torch.stack(expected))
+
+
+def test_publishing_writes_each_average_into_its_own_member():
+    members, others = [networks(1), networks(2)], [networks(3), networks(4)]
+    player, wanted = Player(members), Player(others).state.weights
+    player.state.average.copy_(wanted)
+    player.publish()
+    assert torch.equal(Player(members).state.weights, wanted)
+    assert not torch.equal(player.state.weights, wanted)  # training goes on from its own weights
+
+
+def test_a_saved_state_is_taken_up_in_place():
+    player = Player([networks(1)])
+    before = [t.data_ptr() for t in player.state]
+    player.restore([torch.full_like(t, i) for i, t in enumerate(player.state)])
+    assert [t.data_ptr() for t in player.state] == before
+    assert [t.unique().item() for t in player.state] == [0, 1, 2, 3]
+
+
+# --------------------------------------------------------------------------------- whole steps
+
+
+def train(members, x, y, fast: bool = False, steps: int = 5):
+    """Least squares by `make_update`: x (members, n, 2), y (n, 1) shared; weights and reports."""
+    player = Player(members)
+
+    def loss(row, x, y):
+        first, second = player.bind(row)
+        value = (second(first(x)) - y).square().mean()
+        return value, torch.stack([value, value + 1])
+
+    update = make_update(loss, 1, BETAS, 0.5, fast)
+    for t in range(1, steps + 1):
+        report = update(player.state, torch.tensor(float(t)), torch.tensor(0.02), x, y)
+    return player.state, report
+
+
+@pytest.fixture
+def data(generator):
+    return torch.randn(3, 16, 2, generator=generator), torch.randn(16, 1, generator=generator)
+
+
+def test_stacked_members_equal_single_ones(data):
+    x, y = data
+    together, reports = train([networks(s) for s in (1, 2, 3)], x, y)
+    for i, seed in enumerate((1, 2, 3)):
+        alone, report = train([networks(seed)], x[i : i + 1], y)
+        torch.testing.assert_close(reports[i], report[0], atol=1e-5, rtol=1e-5)
+        for ours, theirs in zip(together, alone, strict=True):
+            torch.testing.assert_close(ours[i], theirs[0], atol=1e-5, rtol=1e-4)
+
+
+def test_a_whole_step_is_torchs_forward_backward_and_adam(data):
+    x, y = data
+    state, report = train([networks(1)], x[:1], y)
+    model = nn.Sequential(*networks(1))
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02, betas=BETAS)
+    for _ in range(5):
+        optimiser.zero_grad()
+        loss = (model(x[0]) - y).square().mean()
+        loss.backward()
+        optimiser.step()
+    expected = nn.utils.parameters_to_vector(model.parameters())
+    torch.testing.assert_close(state.weights[0], expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(report[0], torch.stack([loss, loss + 1]).detach())
+
+
+def test_a_compiled_step_is_the_plain_one(data, capsys):
+    stepping.notice.cache_clear()
+    fast, plain = (train([networks(1)], data[0][:1], data[1], fast, 3) for fast in (True, False))
+    if "uncompiled" in capsys.readouterr().out:
+        pytest.skip("no C++ compiler here: there is nothing to compare")
+    torch.testing.assert_close(fast[0].weights, plain[0].weights, atol=1e-5, rtol=0)
+    torch.testing.assert_close(fast[1], plain[1], atol=1e-5, rtol=0)
+
+
+def test_without_a_compiler_one_notice_and_the_same_result(data, capsys, monkeypatch):
+    def broken(function, **options):
+        def call(*inputs):
+            raise FileNotFoundError("no compiler")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    stepping.notice.cache_clear()
+    x, y = data
+    fallen = [train([networks(1)], x[:1], y, fast=True) for _ in range(2)]
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "FileNotFoundError" in out
+    assert "install a C++ compiler" in out
+    plain = train([networks(1)], x[:1], y)
+    assert all(torch.equal(state.weights, plain[0].weights) for state, _ in fallen)
+
+
+def test_an_error_after_the_first_call_is_not_swallowed(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
+    reciprocal = stepping.compiled(lambda x: 1 / x)
+    assert reciprocal(2) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        reciprocal(0)
+
+
+# ------------------------------------------------------------------------- threads and devices
+
+
+def test_threads_come_back_even_after_an_error(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    with pytest.raises(IndexError), stepping.one_thread():
+        seen[1]  # only the one thread has been asked for so far
+    assert seen == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_fastest_device_is_chosen(monkeypatch, cuda, mps, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert stepping.choose_device("auto") == torch.device(chosen)
+    assert stepping.choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps", "tpu", ""])
+def test_an_absent_device_is_named_with_those_present(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"device '{name}': not present; choose auto.* cpu"):
+        stepping.choose_device(name)
