@@ -44,7 +44,7 @@ def training_flops(recipe: recipes.Recipe, target: GaussianMixture) -> float:
     arguments = (
         building.objective(recipe),
         points,
-        points[:2],
+        points[:0],
         building.settings(short, fast=False),
     )
     networks = runs.fresh(recipe, target, points, generator)
