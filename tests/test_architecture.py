@@ -54,6 +54,7 @@ FLOORS = {
     "notebooks": 3,
     "costs": 4,
     "films": 4,
+    "results": 5,
     "__main__": 5,
     "app": 5,
 }
