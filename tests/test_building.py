@@ -54,7 +54,7 @@ def test_every_recipe_has_an_objective_of_its_family(recipe):
 
 def test_settings_say_what_the_recipe_says():
     vae = building.settings(recipes.named("vae-beta-linear"))
-    assert (vae.epochs, vae.batch, vae.rate, vae.weight) == (30, 512, Cosine(2e-3), Linear(0, 1))
+    assert (vae.epochs, vae.batch, vae.rate, vae.weight) == (20, 512, Cosine(2e-3), Linear(0, 1))
     gan = building.settings(recipes.named("gan"))
     assert (gan.weight, gan.betas, gan.average) == (Constant(0.0), (0.0, 0.99), 0.999)
     relativistic = building.settings(recipes.named("gan-relativistic"))
