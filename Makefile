@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint unit notebooks format clean
+.PHONY: help setup run test test-fast lint unit notebooks runs bench format clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,12 @@ notebooks: $(READY) unit
 	rm -rf $(SCRATCH)
 	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
+
+runs: $(READY) ## train all recipes from seeds 0-4 again where code or recipe changed (an hour)
+	$(PY) -m helpers sweep all --refresh
+
+bench: $(READY) ## measure the speed of training beside the usual loop (five minutes)
+	$(PY) -m helpers bench
 
 format: $(READY) ## put code and notebooks into the common format
 	$(PY) -m ruff check --fix

@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers list|train|sample|evaluate|film`.
+"""The command line: `python -m helpers list|train|sample|evaluate|film|sweep|bench`.
 
 Whatever a user can get wrong ends in one line on standard error and exit status 2.
 """
@@ -8,13 +8,10 @@ import contextlib
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
-from helpers import flags, recipes, recording, runs, scoring, targets
-from helpers.films import film_run
+from helpers import commands, flags, runs, sweep
 from helpers.loop import Diverged
-from helpers.recorder import Recorder, stream
 
+FAILURES = (ValueError, OSError, Diverged, sweep.LostWorker, sweep.NoCluster)
 HINT = "epochs done are saved: the same command with --resume goes on"
 
 
@@ -34,11 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.command(options)
-    except (ValueError, OSError, Diverged) as error:
+    except FAILURES as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = f"; {HINT}" if options.command is train else ""
+        hint = f"; {HINT}" if options.command is commands.train else ""
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 0
@@ -47,24 +44,25 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
     top = Parser(prog="python -m helpers", description="Train, sample, score and film.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_list, _add_train, _add_sample, _add_evaluate, _add_film):
-        add(commands)
+    group = top.add_subparsers(required=True, metavar="COMMAND")
+    adders = (_add_list, _add_train, _add_sample, _add_evaluate, _add_film, _add_sweep, _add_bench)
+    for add in adders:
+        add(group)
     return top
 
 
-def _command(commands, name: str, function, text: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+def _command(group, name: str, function, text: str) -> argparse.ArgumentParser:
+    command = group.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(command=function)
     return command
 
 
-def _add_list(commands) -> None:
-    _command(commands, "list", list_all, "show recipes and targets")
+def _add_list(group) -> None:
+    _command(group, "list", commands.list_all, "show recipes and targets")
 
 
-def _add_train(commands) -> None:
-    command = _command(commands, "train", train, "train a recipe and save the run")
+def _add_train(group) -> None:
+    command = _command(group, "train", commands.train, "train a recipe and save the run")
     add, usual = command.add_argument, runs.DATA_SEED
     add("recipe", help="a name from `list`")
     add("--target", default="gmm5", help="a name from `list` or a JSON file; default gmm5")
@@ -76,17 +74,17 @@ def _add_train(commands) -> None:
     flags.add_tuning(command)
 
 
-def _add_sample(commands) -> None:
-    add = _command(commands, "sample", sample, "draw from a saved run").add_argument
+def _add_sample(group) -> None:
+    add = _command(group, "sample", commands.sample, "draw from a saved run").add_argument
     add("run", help="a recipe, recipe/seed7 or a path")
     add("-n", type=flags.count, default=100_000, help="number of samples; default 100000")
     add("-o", "--output", type=flags.ending(".npy"), required=True, help="a .npy file, (n, 2)")
     add("--seed", type=flags.seed, default=0, help="of noise; default 0")
 
 
-def _add_evaluate(commands) -> None:
+def _add_evaluate(group) -> None:
     text = "score samples, from any model, beside what fresh samples of the target score"
-    add = _command(commands, "evaluate", evaluate, text).add_argument
+    add = _command(group, "evaluate", commands.evaluate, text).add_argument
     add("samples", help="a .npy file of shape (n, 2), or a run: recipe, recipe/seed7 or a path")
     add("--target", help="a name from `list` or a JSON file; default the run's, or gmm5")
     add("-n", type=flags.count, default=100_000, help="samples of a run; default 100000")
@@ -94,81 +92,32 @@ def _add_evaluate(commands) -> None:
     add("--json", action="store_true", help="print JSON: {metric: {value, truth_mean, ...}}")
 
 
-def _add_film(commands) -> None:
+def _add_film(group) -> None:
     text = "draw the film of a run that was trained on this machine"
-    add = _command(commands, "film", film, text).add_argument
+    add = _command(group, "film", commands.film, text).add_argument
     add("run", help="a recipe, recipe/seed7 or a path")
     add("-o", "--output", type=flags.ending(".mp4"), help="default media/<recipe>.mp4")
 
 
-# ---------------------------------------------------------------------------------- commands
+def _add_sweep(group) -> None:
+    text = "train many recipes from many seeds; started again, it goes on where it was"
+    add = _command(group, "sweep", commands.train_all, text).add_argument
+    add("recipes", nargs="+", metavar="RECIPE", help="names from `list`, or all")
+    add("--target", default="gmm5", help="a name from `list` or a JSON file; default gmm5")
+    seeds = len(sweep.SEEDS)
+    add("--seeds", type=flags.count, default=seeds, metavar="N", help=f"0 to N-1; default {seeds}")
+    add("--widths", type=int, nargs="+", default=(), metavar="W", help="as assigned: 64")
+    add("--workers", type=flags.count, default=2, metavar="N", help="processes; default 2")
+    add("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster: tcp://host:8786")
+    add("--refresh", action="store_true", help="also runs whose recipe or code has changed since")
+    add("--plain", action="store_true", help="do not compile the steps")
 
 
-def list_all(options: argparse.Namespace) -> None:
-    """Print every recipe and target, a line each."""
-    print("recipes")
-    for recipe in recipes.RECIPES.values():
-        size = f"{recipe.epochs} epochs of batch {recipe.batch}"
-        print(f"  {recipe.name:20} {recipe.idea} ({size})")
-    print("targets, or the path of a JSON file with weights, means and covariances")
-    for name, make in targets.NAMED.items():
-        target = make()
-        print(f"  {name:20} {target.k} components, entropy {target.entropy():.3f} nats")
-
-
-def train(options: argparse.Namespace) -> None:
-    """Train one recipe; on a terminal a bar shows how far it is."""
-    base, target = recipes.named(options.recipe), targets.named(options.target)
-    recipe = recipes.changed(base, **flags.tuned(options))
-    stem = options.out / f"seed{options.seed}" if options.out else None
-    extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
-    with tqdm(total=recipe.epochs, unit="epoch", disable=None) as bar:
-        watch = _follow(bar)
-        (run,) = recording.train(
-            recipe, target, (options.seed,), stems=[stem], watch=watch, **extras
-        )
-    print(f"saved {run.stem}.json and .pt")
-    for name, value in run.metrics.items():
-        print(f"  {name:16} {scoring.shown(value)}")
-
-
-def _follow(bar: tqdm):
-    def watch(recorder: Recorder) -> None:
-        epoch = recorder.rows[-1]["epoch"]
-        bar.update(epoch - bar.n)
-        bar.set_postfix_str(f"within 3σ {recorder.rows[-1]['share']:.2%}")
-        if bar.disable and (epoch % 25 == 0 or epoch == 1 or recorder.complete):
-            print(recorder.line(), flush=True)
-
-    return watch
-
-
-def sample(options: argparse.Namespace) -> None:
-    """Draw samples into a .npy file."""
-    run = runs.find(options.run)
-    points = run.sample(options.n, stream(options.seed))
-    scoring.write_points(options.output, points)
-    print(f"{options.n:,} samples of {run.recipe.name}, seed {run.seed}, in {options.output}")
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Print the scorecard of a file of samples or of a run."""
-    if Path(options.samples).suffix == ".npy":
-        points = scoring.read_points(Path(options.samples))
-        target = targets.named(options.target or "gmm5")
-    else:
-        run = runs.find(options.samples)
-        points = run.sample(options.n, stream(0))
-        target = targets.named(options.target) if options.target else run.target
-    with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
-        rows = scoring.score(target, points, runs.data(target).train.points, stream(options.seed))
-    print(scoring.as_json(rows) if options.json else scoring.as_text(rows, len(points), target))
-
-
-def film(options: argparse.Namespace) -> None:
-    """Draw a run's film, poster, filmstrip and gif."""
-    for path in film_run(runs.find(options.run), options.output):
-        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+def _add_bench(group) -> None:
+    text = "measure how fast training is, beside the usual loop"
+    add = _command(group, "bench", commands.time_all, text).add_argument
+    add("--rounds", type=flags.count, default=7, metavar="N", help="of each contender; default 7")
+    add("--json", action="store_true", help="print all that was measured as JSON")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The film of a run: which scene it wants, and the four files that come of it."""
 
+from functools import partial
 from pathlib import Path
 
-from helpers import animation, places, recorder, runs
+from helpers import animation, places, recipes, recorder, runs
 from helpers.probes import FILMED
 from helpers.scenes import GanScene, VaeScene
+from helpers.targets import GaussianMixture
 
 STILLS = 6  # epochs in a filmstrip
 
@@ -18,18 +20,19 @@ def film_run(run: runs.Run, path: Path | None = None) -> list[Path]:
     frames = run.frames
     path = path or places.output("media", f"{run.recipe.name}.mp4")
     strip, small = path.with_name(f"{path.stem}_strip.png"), path.with_suffix(".gif")
-    animation.film(scene(run), frames, path)
-    animation.filmstrip(scene(run), frames, stills(len(frames)), strip)
-    animation.gif(scene(run), frames, small)
+    empty = partial(scene, run.recipe, run.target)
+    animation.film(empty(), frames, path)
+    animation.filmstrip(empty(), frames, stills(len(frames)), strip)
+    animation.gif(empty(), frames, small)
     return [path, path.with_suffix(".png"), strip, small]
 
 
-def scene(run: runs.Run) -> GanScene | VaeScene:
-    """An empty scene with the noise, or the components, that the run's probe looked at."""
-    probe = recorder.probe_of(run.recipe, runs.data(run.target))
-    if run.recipe.family == "vae":
-        return VaeScene(run.target, probe.components)
-    return GanScene(run.target, probe.noise[:FILMED])
+def scene(recipe: recipes.Recipe, target: GaussianMixture) -> GanScene | VaeScene:
+    """An empty scene with the noise, or the components, that the recipe's probe looks at."""
+    probe = recorder.probe_of(recipe, runs.data(target))
+    if recipe.family == "vae":
+        return VaeScene(target, probe.components)
+    return GanScene(target, probe.noise[:FILMED])
 
 
 def stills(epochs: int) -> list[int]:

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from helpers.devices import nothing_tiny
 from helpers.schedules import Constant, Cosine
 from helpers.stepping import Player
 
@@ -46,14 +47,15 @@ class Snapshot:
     validation: Losses
     probe: dict[str, Tensor]
     seconds: float  # spent training so far, without what the caller does between snapshots
-    checkpoint: Callable[[], dict]  # the whole state, to resume from
+    checkpoint: Callable[[], dict]  # the whole state to resume from; ask before the next epoch
 
 
 @dataclass(frozen=True)
 class Clock:
     """The scheduled numbers of one step, as tensors, so that a compiled step never recompiles."""
 
-    step: Tensor  # counts from one
+    number: int  # of the step, from one
+    step: Tensor  # the same number
     rate: Tensor
     weight: Tensor
 
@@ -66,8 +68,9 @@ class Course:
     models: Sequence[nn.Module]  # what a user samples from, one a member
     names: tuple[str, ...]  # of the numbers that a step reports
     noise: Callable[[int, torch.Generator], Sequence[Tensor]]  # an epoch's, (steps, batch, ...)
-    step: Callable[..., Tensor]  # (clock, index, x, *noise) to reports (members, names)
+    step: Callable[..., Tensor]  # (clock, x, *noise) to reports (members, names)
     validate: Callable[[int, float], Losses]  # (member, scheduled weight)
+    kept: Sequence[Tensor] = ()  # what else changes in place from step to step
 
 
 def no_probe(model: nn.Module) -> dict[str, Tensor]:
@@ -94,7 +97,8 @@ def epochs(
     done, seconds = _take_up(course, generators, resume) if resume else (0, 0.0)
     for epoch in range(done + 1, settings.epochs + 1):
         start = time.perf_counter()
-        losses = _epoch(course, train, settings, generators, epoch - 1)  # (members, names)
+        with nothing_tiny():
+            losses = _epoch(course, train, settings, generators, epoch - 1)  # (members, names)
         seconds += time.perf_counter() - start
         _check_finite(course.names, losses, epoch)
         for player in course.players:
@@ -121,20 +125,21 @@ def _look(course, member, epoch, row, weight, probe, seconds, state) -> Snapshot
 
 def _epoch(course, train, settings, generators, epoch) -> Tensor:
     steps = len(train) // settings.batch
-    total = steps * settings.epochs
+    times = clocks(settings, epoch * steps, steps, train.device)
     batches, *noise = _epoch_inputs(course, train, settings.batch, steps, generators)
     reports = torch.zeros(len(generators), len(course.names), device=train.device)
-    for i in range(steps):
-        now = clock(settings, epoch * steps + i, total, train.device)
-        reports += course.step(now, i, batches[i], *(values[i] for values in noise))
+    for i, now in enumerate(times):
+        reports += course.step(now, batches[i], *(values[i] for values in noise))
     return reports / steps
 
 
-def clock(settings: Settings, step: int, total: int, device: torch.device) -> Clock:
-    """Step number, learning rate and weight before step `step` (from zero) of `total`."""
-    progress = step / total
-    values = (float(step + 1), settings.rate(progress), settings.weight(progress))
-    return Clock(*(torch.tensor(v, device=device) for v in values))
+def clocks(settings: Settings, done: int, steps: int, device: torch.device) -> list[Clock]:
+    """What the clock shows in an epoch of `steps` steps, after `done` steps before it."""
+    numbers = range(done + 1, done + steps + 1)
+    progress = [(number - 1) / (steps * settings.epochs) for number in numbers]
+    columns = numbers, map(settings.rate, progress), map(settings.weight, progress)
+    tensors = [torch.tensor([*map(float, column)], device=device) for column in columns]
+    return [Clock(*row) for row in zip(numbers, *tensors, strict=True)]
 
 
 def _epoch_inputs(course, train, batch, steps, generators) -> list[Tensor]:
@@ -171,12 +176,16 @@ def _checkpoint(course, generators, epoch, seconds) -> dict:
         "seconds": seconds,
         "players": [[tensor.clone() for tensor in player.state] for player in course.players],
         "streams": [generator.get_state() for generator in generators],
+        "kept": [tensor.clone() for tensor in course.kept],
     }
 
 
 def _take_up(course, generators, resume) -> tuple[int, float]:
     for player, state in zip(course.players, resume["players"], strict=True):
         player.restore(state)
+        player.publish()
     for generator, stream in zip(generators, resume["streams"], strict=True):
         generator.set_state(stream)
+    for mine, saved in zip(course.kept, resume["kept"], strict=True):
+        mine.copy_(saved)
     return resume["epoch"], resume["seconds"]

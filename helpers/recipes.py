@@ -186,6 +186,17 @@ def changed(recipe: Recipe, **values) -> Recipe:
     return recipe if other == recipe else replace(other, name=f"{recipe.name}-custom")
 
 
+def widened(recipe: Recipe, width: int) -> Recipe:
+    """The recipe with hidden layers in the assignment's proportions, 64 being its own width.
+
+    Raises BadRecipe for a width out of bounds.
+    """
+    names = ("encoder", "decoder") if recipe.family == "vae" else ("generator", "critic")
+    sizes = {name: tuple(n * width // 64 for n in getattr(recipe, name)) for name in names}
+    other = replace(recipe, **sizes)
+    return recipe if other == recipe else replace(other, name=f"{recipe.name}-width-{width}")
+
+
 def from_dict(values: dict) -> Recipe:
     """Read back what `dataclasses.asdict` wrote, after a way through JSON."""
     kind = {"vae": VAERecipe, "gan": GANRecipe}[values["family"]]

@@ -151,6 +151,11 @@ class Recorder:
                 f"{self.stem}.json: interrupted with another {other[0].replace('_', ' ')}; "
                 "resume with the same numbers, or train without --resume"
             )
+        if record["code"] != runs.provenance(self.probe.device)["code"]:
+            raise BadRun(
+                f"{self.stem}.json: interrupted before the training code changed; "
+                "train without --resume"
+            )
 
 
 def short(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from helpers import building, recipes, runs, stepping
+from helpers import building, devices, recipes, runs
 from helpers.loop import Snapshot
 from helpers.recorder import Recorder, stream
 from helpers.storage import BadRun
@@ -40,7 +40,7 @@ def train(
     recorders = [Recorder(recipe, target, data, s, n, stem, len(seeds)) for s, n, stem in many]
     state = _common_state(recorders) if resume else None
     course = _course(recipe, built, data, streams, recorders[0].probe, state, fast)
-    with stepping.one_thread(), contextlib.ExitStack() as stack:
+    with devices.one_thread(), contextlib.ExitStack() as stack:
         for recorder in recorders:
             stack.enter_context(recorder)
         for snapshots in course:
@@ -71,7 +71,7 @@ def networks(
         (source,) = load_or_train(first, target, (seed,), **options)
         building.start_from_decoder(built[0], source.model.decoder)
     for network in (network for network in built if network is not None):
-        network.to(stepping.choose_device(options.get("device", "cpu")))
+        network.to(devices.choose_device(options.get("device", "cpu")))
     return built
 
 

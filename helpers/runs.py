@@ -119,25 +119,32 @@ def _below_runs(path: Path) -> Path:
 
 def stale(run: Run) -> str:
     """Why a run no longer belongs to the code beside it, or an empty string."""
-    known = recipes.RECIPES.get(run.recipe.name)
-    if known is not None and known != run.recipe:
+    return _outdated(run.record)
+
+
+def _outdated(record: dict) -> str:
+    known = recipes.RECIPES.get(record["recipe"]["name"])
+    if known is not None and recipes.to_dict(known) != record["recipe"]:
         return "its recipe has changed since"
-    same = run.record["code"] == code_fingerprint(CODE)
+    same = record["code"] == code_fingerprint(CODE)
     return "" if same else "the training code has changed since"
 
 
-def finished(recipe: recipes.Recipe, target: GaussianMixture, seed: int) -> bool:
+def finished(
+    recipe: recipes.Recipe, target: GaussianMixture, seed: int, current: bool = False
+) -> bool:
     """Whether a complete run of that recipe, target and seed is on disk.
 
     A named recipe may have changed since, of which `load` gives notice; one without a fixed
-    meaning, as `gan-custom`, must be the very same.
+    meaning, as `gan-custom`, must be the very same. `current` wants one made by today's code.
     """
     stem = saved_stem(recipe, target, seed)
     if not stem.with_suffix(".json").exists():
         return False
     record = storage.read_record(stem)
     same = recipe.name in recipes.RECIPES or record["recipe"] == recipes.to_dict(recipe)
-    return record["complete"] and same and record["target"] == target.definition()
+    there = record["complete"] and same and record["target"] == target.definition()
+    return there and not (current and _outdated(record))
 
 
 def saved_stem(recipe: recipes.Recipe, target: GaussianMixture, seed: int) -> Path:

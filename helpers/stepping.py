@@ -1,22 +1,23 @@
-"""How a step is made fast.
+"""One training step as one function of tensors, for one member or for many.
 
 A player's parameters lie in one flat row, so that Adam and the running average are a few
-operations on one matrix, whatever the network; several independent members (other seeds) are
-further rows of it. Forward pass, loss, gradient and update are then one function of tensors,
-which `torch.compile` turns into one piece of machine code. Where that cannot be done, the same
-function runs as it stands: slower, same mathematics.
+operations on one vector, whatever the network; several independent members (other seeds) are
+further rows. Forward pass, loss, gradient and update are then a single function, which
+`helpers.compiling` turns into machine code.
 """
 
-import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from helpers.compiling import compiled, cuda_graph, replayed
+
+CPU = torch.device("cpu")
 EPSILON = 1e-8  # Adam's guard against division by zero (Kingma & Ba 2015)
 
 
@@ -46,13 +47,15 @@ class Player:
         self.state = State(weights, zeros, zeros.clone(), weights.clone())
 
     def _pack(self, networks: tuple[nn.Module, ...]) -> Tensor:
-        flat = [p.detach().flatten() for network in networks for p in network.parameters()]
+        flat = [packed(p.detach()) for net in networks for p in net.parameters()]
         return torch.cat(flat)  # (parameters,)
 
     def _views(self, row: Tensor) -> list[dict[str, Tensor]]:
-        pieces = iter(row.split([math.prod(s) for shapes in self.shapes for s in shapes.values()]))
+        sizes = [math.prod(s) for shapes in self.shapes for s in shapes.values()]
+        pieces = iter(row.split(sizes))
         return [
-            {name: next(pieces).view(s) for name, s in shapes.items()} for shapes in self.shapes
+            {name: unpacked(next(pieces), shape) for name, shape in shapes.items()}
+            for shapes in self.shapes
         ]
 
     def bind(self, row: Tensor) -> list[Callable]:
@@ -74,6 +77,16 @@ class Player:
         """Take up a saved state, in place."""
         for mine, saved in zip(self.state, state, strict=True):
             mine.copy_(saved)
+
+
+def packed(weights: Tensor) -> Tensor:
+    """Weights as they lie in a row; a layer's matrix transposed, which is how it is read."""
+    return (weights.t() if weights.dim() == 2 else weights).flatten()
+
+
+def unpacked(piece: Tensor, shape: torch.Size) -> Tensor:
+    """A view of a piece of a row as weights of the given shape; undoes `packed`."""
+    return piece.view(shape[::-1]).t() if len(shape) == 2 else piece.view(shape)
 
 
 def adam(
@@ -98,70 +111,61 @@ def adam(
 
 
 def make_update(
-    loss: Callable, shared: int, betas: tuple[float, float], keep: float, fast: bool
+    loss: Callable,
+    shared: int,
+    betas: tuple[float, float],
+    keep: float,
+    fast: bool,
+    device: torch.device = CPU,
 ) -> Callable:
     """The whole step as one function `update(state, step, rate, *inputs)` that changes `state`.
 
     `loss(row, *inputs)` returns the number to minimise and the tensor to report; of its inputs,
     all have a leading member axis but the last `shared`. Returns the reports, (members, ...).
+    On a CPU the members take turns, on another device they are batched; `fast` compiles.
+    """
+    slope, common = grad_and_value(loss, has_aux=True), (betas, keep, fast)
+    if device.type == "cpu":
+        return in_turns(whole(slope, *common), shared)
+    step = whole(batched(slope, shared), *common)
+    if fast and device.type == "cuda":
+        step = replayed(step, len(State._fields), cuda_graph)
+    return lambda state, *inputs: step(*state, *inputs)
+
+
+def in_turns(step: Callable, shared: int) -> Callable:
+    """One member's step, for each member after the other.
+
+    On a CPU this beats a batched product, because one member's numbers stay in the cache; and
+    all go through the code of a single one, so that no bit of a member depends on its company.
     """
 
-    def update(state: State, step: Tensor, rate: Tensor, *inputs: Tensor) -> Tensor:
+    def update(state: State, now: Tensor, rate: Tensor, *inputs: Tensor) -> Tensor:
+        own, common = inputs[: len(inputs) - shared], inputs[len(inputs) - shared :]
+        members = zip(*(t.unbind() for t in (*state, *own)), strict=True)
+        return torch.stack([step(*m[:4], now, rate, *m[4:], *common) for m in members])
+
+    return update
+
+
+def batched(slope: Callable, shared: int) -> Callable:
+    """The gradients of all members as one product with a leading member axis."""
+
+    def slopes(weights: Tensor, *inputs: Tensor):
         axes = (0,) * (1 + len(inputs) - shared) + (None,) * shared
-        gradient, (_, report) = vmap(grad_and_value(loss, has_aux=True), axes)(state[0], *inputs)
+        return vmap(slope, axes)(weights, *inputs)
+
+    return slopes
+
+
+def whole(slope: Callable, betas: tuple[float, float], keep: float, fast: bool) -> Callable:
+    """Gradient, Adam and average in place, as a function of tensors alone."""
+
+    def step(weights, first, second, average, step, rate, *inputs):
+        state = State(weights, first, second, average)
+        gradient, (_, report) = slope(weights, *inputs)
         for old, new in zip(state, adam(state, gradient, step, rate, betas, keep), strict=True):
             old.copy_(new)
         return report
 
-    return compiled(update) if fast else update
-
-
-class compiled:
-    """A function compiled as a whole; if that fails at its first call, itself, with one notice."""
-
-    def __init__(self, function: Callable):
-        torch.compiler.reset()  # recompilations are counted by code line, not by training
-        self.plain = function
-        self.chosen = torch.compile(function, fullgraph=True, dynamic=False)
-        self.proven = False
-
-    def __call__(self, *inputs):
-        if self.proven:
-            return self.chosen(*inputs)
-        self.proven = True
-        try:
-            return self.chosen(*inputs)
-        except Exception as error:  # whatever the compiler raises: the plain function decides
-            notice(type(error).__name__)
-            self.chosen = self.plain
-            return self.plain(*inputs)
-
-
-@functools.cache
-def notice(reason: str) -> None:
-    """Say once that training goes on without compilation, and what would make it faster."""
-    remedy = "install a C++ compiler (the README says which) for 3–5 times the speed"
-    print(f"Steps run uncompiled ({reason}): the same training, only slower; {remedy}.")
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one CPU thread within the block: a small network is slower on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" is CUDA, else MPS, else the CPU; raises ValueError for one that is not there."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    present["cpu"] = True
-    if name == "auto":
-        name = next(kind for kind, there in present.items() if there)
-    if not present.get(name.split(":")[0], False):
-        there = [kind for kind, is_there in present.items() if is_there]
-        raise ValueError(f"device {name!r}: not present; choose auto or one of {', '.join(there)}")
-    return torch.device(name)
+    return compiled(step) if fast else step

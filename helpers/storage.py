@@ -113,7 +113,7 @@ def read_checkpoint(stem: Path) -> dict | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        missing = {"epoch", "seconds", "players", "streams"} - set(state)
+        missing = {"epoch", "seconds", "players", "streams", "kept"} - set(state)
     except Exception:  # an unpickler that reads garbage raises nearly anything
         missing = {"state"}
     if missing:

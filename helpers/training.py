@@ -78,7 +78,7 @@ def train_vaes(
         report = torch.stack([term.mean() for term in terms])
         return report[0], report
 
-    def step(now, index, x, noise):
+    def step(now, x, noise):
         return update(player.state, now.step, now.rate, x, noise, now.weight)
 
     def noise(steps, generator):
@@ -89,7 +89,8 @@ def train_vaes(
         terms = objective(vae.encoder, vae.decoder, validation, still, weight)
         return {name: term.mean().item() for name, term in terms._asdict().items()}
 
-    update = make_update(loss, 1, settings.betas, settings.average, settings.fast)
+    device = player.state.weights.device
+    update = make_update(loss, 1, settings.betas, settings.average, settings.fast, device)
     course = Course([player], vaes, ("loss", "reconstruction", "kl"), noise, step, validate)
     yield from epochs(course, train, settings, generators, probe, resume)
 
@@ -107,7 +108,8 @@ def train_gans(
 ) -> Iterator[tuple[Snapshot, ...]]:
     """Train independent GANs, (generator, critic) pairs, in one batched pass; as `train_vaes`.
 
-    An epoch is counted in critic batches; the generator moves once every `critic_steps`.
+    An epoch is counted in critic batches; the generator moves once every `critic_steps`, and its
+    last loss stands in between.
     Validation losses leave the penalty out: they compare the two players alone.
     """
     game = Game([g for g, _ in pairs], [c for _, c in pairs], objective, settings)
@@ -127,7 +129,8 @@ def train_gans(
 
     players = [game.generator, game.critic]
     models = [generator for generator, _ in pairs]
-    course = Course(players, models, ("critic", "generator"), noise, game.step, validate)
+    names, kept = ("critic", "generator"), (game.latest,)
+    course = Course(players, models, names, noise, game.step, validate, kept)
     yield from epochs(course, train, settings, generators, probe, resume)
 
 
@@ -138,10 +141,10 @@ class Game:
         self.generator = Player([(network,) for network in generators])
         self.critic = Player([(network,) for network in critics])
         self.objective, self.critic_steps = objective, settings.critic_steps
-        common = (settings.betas, settings.average, settings.fast)
-        self.move_critic = make_update(self.critic_loss, 1, settings.betas, 0.0, settings.fast)
-        self.move_generator = make_update(self.generator_loss, 0, *common)
-        self.latest = self.critic.state.weights.new_zeros(len(critics))
+        betas, last = settings.betas, (settings.fast, self.critic.state.weights.device)
+        self.move_critic = make_update(self.critic_loss, 1, betas, 0.0, *last)
+        self.move_generator = make_update(self.generator_loss, 0, betas, settings.average, *last)
+        self.latest = self.critic.state.weights.new_zeros(len(critics))  # generator losses
 
     def critic_loss(self, row, generator_row, x, z, mix, weight):
         """The critic's loss under its weights `row`; the generator's stay as they are."""
@@ -155,15 +158,14 @@ class Game:
         value = self.objective.generator(critic, x, generator(z))
         return value, value
 
-    def step(self, now, index, x, z, mix) -> Tensor:
+    def step(self, now, x, z, mix) -> Tensor:
         """One critic move, then the generator's if it is its turn; reports (members, 2)."""
-        fixed = self.generator.state.weights
-        rate = now.rate
+        fixed, rate = self.generator.state.weights, now.rate
         on_critic = self.move_critic(
             self.critic.state, now.step, rate, fixed, x, z, mix, now.weight
         )
-        if (index + 1) % self.critic_steps == 0:
-            turn = torch.ceil(now.step / self.critic_steps)
-            fixed = self.critic.state.weights
-            self.latest = self.move_generator(self.generator.state, turn, rate, fixed, x, z)
+        if now.number % self.critic_steps == 0:
+            turn, fixed = now.step / self.critic_steps, self.critic.state.weights
+            moved = self.move_generator(self.generator.state, turn, rate, fixed, x, z)
+            self.latest.copy_(moved)
         return torch.stack([on_critic, self.latest], -1)

@@ -37,7 +37,10 @@ def test_a_run_has_a_film_a_poster_a_strip_and_a_gif(run, written):
 
 
 def test_the_scene_shows_what_the_probe_looked_at(run):
-    scene, probe = films.scene(run), recorder.probe_of(run.recipe, runs.data(TARGET))
+    scene, probe = (
+        films.scene(run.recipe, run.target),
+        recorder.probe_of(run.recipe, runs.data(TARGET)),
+    )
     if run.recipe.family == "vae":
         assert isinstance(scene, VaeScene)
         assert scene.components.tolist() == probe.components.tolist()

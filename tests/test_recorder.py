@@ -11,6 +11,7 @@ from helpers import probes, runs, storage, targets
 from helpers.recorder import Recorder, probe_of, short, stream
 
 TARGET = targets.gmm5()
+NOTHING = {"players": [], "streams": [], "kept": []}
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def snapshot(recorder, epoch):
         validation={"critic": 3.0},
         probe=recorder.probe(recorder.model),
         seconds=4.0 * epoch,
-        checkpoint=lambda: {"epoch": epoch, "seconds": 4.0, "players": [], "streams": []},
+        checkpoint=lambda: {"epoch": epoch, "seconds": 4.0, **NOTHING},
     )
 
 

@@ -14,7 +14,7 @@ RECORD = {key: {} for key in ("recipe", "target", "code", "metrics", "history")}
     "complete": True,
 }
 WEIGHTS = {"model": {"a": torch.arange(3.0)}}
-STATE = {"epoch": 2, "seconds": 0.5, "players": [[torch.ones(2)]], "streams": []}
+STATE = {"epoch": 2, "seconds": 0.5, "players": [[torch.ones(2)]], "streams": [], "kept": []}
 
 
 class Failure(RuntimeError):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models, objectives
-from helpers.loop import Diverged, Settings, clock
+from helpers import compiling, models, objectives
+from helpers.loop import Diverged, Settings, clocks
 from helpers.schedules import Constant, Cosine, Linear
+from helpers.stepping import packed
 from helpers.targets import from_definition
 from helpers.training import Game, train_gan, train_gans, train_vae, train_vaes
 
@@ -54,7 +55,8 @@ def gan(seed: int) -> nn.ModuleList:
 
 
 def flat(model: nn.Module) -> torch.Tensor:
-    return nn.utils.parameters_to_vector(model.parameters()).detach()
+    """All weights in the order in which a player's row holds them."""
+    return torch.cat([packed(p.detach()) for p in model.parameters()])
 
 
 def start(family: str, seed: int, settings=PLAIN, objective=None, fresh=None, **more):
@@ -109,11 +111,21 @@ def test_a_resumed_training_is_the_uninterrupted_one(family, average):
         assert (ours.losses, ours.validation) == (theirs.losses, theirs.validation)
 
 
-def test_a_resumed_game_keeps_its_turns():
-    settings = replace(PLAIN, critic_steps=5)
-    whole, _ = finish("gan", 3, settings)
+@pytest.mark.parametrize("critic_steps", [5, 12])  # of 8 batches an epoch
+def test_a_resumed_game_keeps_its_turns_and_its_last_loss(critic_steps):
+    settings = replace(PLAIN, critic_steps=critic_steps)
+    whole, snapshots = finish("gan", 3, settings)
     _, training = start("gan", 3, settings)
-    again, _ = finish("gan", 3, settings, fresh=44, resume=next(training).checkpoint())
+    checkpoint = [s.checkpoint() for s in itertools.islice(training, 2)][-1]
+    again, rest = finish("gan", 3, settings, fresh=44, resume=checkpoint)
+    assert torch.equal(flat(again), flat(whole))
+    assert [s.losses for s in rest] == [s.losses for s in snapshots[2:]]
+
+
+def test_resuming_what_is_finished_gives_back_its_networks():
+    whole, snapshots = finish("vae", 3, replace(PLAIN, average=0.9))
+    again, rest = finish("vae", 3, PLAIN, fresh=44, resume=snapshots[-1].checkpoint())
+    assert rest == []
     assert torch.equal(flat(again), flat(whole))
 
 
@@ -204,10 +216,9 @@ def test_the_generator_moves_once_in_five():
     pair = gan(1)
     game = Game([pair[0]], [pair[1]], objectives.WassersteinGP(), replace(PLAIN, critic_steps=5))
     moved = []
-    for i in range(15):
+    for now in clocks(PLAIN, 0, 15, TRAIN.device):
         before = [player.state.weights.clone() for player in (game.generator, game.critic)]
-        now = clock(PLAIN, i, 15, TRAIN.device)
-        game.step(now, i, TRAIN[None, :32], TRAIN[None, 32:64], torch.full((1, 32, 1), 0.5))
+        game.step(now, TRAIN[None, :32], TRAIN[None, 32:64], torch.full((1, 32, 1), 0.5))
         after = (game.generator.state.weights, game.critic.state.weights)
         moved.append([not torch.equal(a, b) for a, b in zip(before, after, strict=True)])
     assert [i for i, (generator, _) in enumerate(moved) if generator] == [4, 9, 14]
@@ -298,3 +309,52 @@ def test_a_batch_larger_than_the_data_is_refused(family):
     _, training = start(family, 1, replace(PLAIN, batch=1000))
     with pytest.raises(ValueError, match="batch 1000 exceeds the 270 training points; lower it"):
         next(training)
+
+
+# ----------------------------------------------------------------------- fast steps and plain ones
+
+VAES = {
+    "ELBO": objectives.ELBO(),
+    "autoencoder": objectives.Autoencoder(),
+    "IWAE": objectives.IWAE(samples=3),
+}
+LONG = replace(PLAIN, epochs=25, weight=Constant(0.1), average=0.9)  # 200 steps
+
+
+def together(name: str, settings: Settings, seeds=(2, 3)) -> torch.Tensor:
+    """Losses of every epoch and member, (epochs, members, names), of a training in one pass.
+
+    Not from seed 1: a unit of its Wasserstein critic is at first exactly balanced, and the size
+    of Adam's first step is then that of a rounding error's sign.
+    """
+    generators = [seeded(seed) for seed in seeds]
+    data = (TRAIN, VALIDATION, settings)
+    if name in VAES:
+        training = train_vaes([vae(s) for s in seeds], VAES[name], *data, generators=generators)
+    else:
+        pairs = [tuple(gan(s)) for s in seeds]
+        training = train_gans(pairs, GAMES[name], *data, generators=generators)
+    rows = [[[*snapshot.losses.values()] for snapshot in snapshots] for snapshots in training]
+    return torch.tensor(rows)
+
+
+@pytest.fixture(scope="module", params=[*VAES, *GAMES])
+def compiled_losses(request):
+    """An objective's name and its losses under compiled steps."""
+    compiling.notice.cache_clear()
+    losses = together(request.param, replace(LONG, fast=True))
+    if compiling.notice.cache_info().currsize:
+        pytest.skip("no C++ compiler here: there is nothing to compare")
+    return request.param, losses
+
+
+def test_compiled_steps_are_the_plain_ones_over_200_steps(compiled_losses):
+    name, losses = compiled_losses
+    torch.testing.assert_close(losses, together(name, LONG), rtol=1e-4, atol=1e-5)
+
+
+def test_a_compiled_member_alone_is_the_same_to_the_last_bit(compiled_losses):
+    name, _ = compiled_losses
+    alone = together(name, replace(LONG, epochs=2, fast=True), seeds=(3,))
+    same_clock = together(name, replace(LONG, epochs=2, fast=True))
+    assert torch.equal(alone[:, 0], same_clock[:, 1])

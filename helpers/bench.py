@@ -1,0 +1,238 @@
+"""How fast: the usual loop, ours, and ours with eight seeds at once, side by side.
+
+All contenders train in one process on one thread, an epoch each in turn, round after round, so
+that a machine whose speed wanders is unfair to none of them.
+"""
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from helpers import animation, building, costs, films, peers, recipes, recorder, runs, usual
+from helpers.compiling import CACHE
+from helpers.devices import one_thread
+from helpers.probes import FILMED
+from helpers.recorder import stream
+from helpers.targets import GaussianMixture, gmm5
+from helpers.training import train_gans, train_vaes
+
+TOGETHER, LARGE = 8, 1_024  # seeds in one pass, and their batch
+EPOCHS = 250  # of a base recipe
+SIDE = 2_048  # of the matrices whose product is the machine's ceiling
+FRAMES = 50  # of the film that is timed
+Say = Callable[[str], None]
+
+
+def measure(rounds: int = 7, say: Say = print) -> dict:
+    """Everything that the benchmark shows, as plain data; takes about five minutes."""
+    target = gmm5()
+    with one_thread(), tempfile.TemporaryDirectory() as folder, compiling_into(folder):
+        found = {"machine": machine(), "rounds": rounds, "import_seconds": import_seconds()}
+        say(f"{found['machine']}; {rounds} rounds")
+        before = ceiling()
+        found |= {kind: family_times(kind, target, rounds, say) for kind in ("vae", "gan")}
+        found["ceiling_gflops"] = median([before, ceiling()])
+        found["film_ms"] = {kind: film_ms(kind, target) for kind in ("vae", "gan")}
+    return found
+
+
+def family_times(family: str, target: GaussianMixture, rounds: int, say: Say) -> dict:
+    """One family: seconds of every round by contender, of compiling, and arithmetic an epoch."""
+    recipe = recipes.named(family)
+    running = contenders(recipe, target)
+    first = {name: next(training) for name, training in running.items()}
+    times: dict[str, list[float]] = {name: [] for name in running}
+    for number in range(1, rounds + 1):
+        for name, training in running.items():
+            times[name].append(next(training))
+        shown = ", ".join(f"{name} {column[-1]:.2f} s" for name, column in times.items())
+        say(f"{family}, round {number}: {shown}")
+    again = next(ours(recipe, target, 1))  # finds on disk what the first one compiled
+    usually = median(times["ours"])
+    return {
+        "seconds": times,
+        "compile_cold": first["ours"] - usually,
+        "compile_warm": again - usually,
+        "gflop": costs.training_flops(recipe, target) / recipe.epochs / 1e9,
+    }
+
+
+def contenders(recipe: recipes.Recipe, target: GaussianMixture) -> dict[str, Iterator[float]]:
+    """By name, endless trainings that yield the seconds of each epoch, for one model."""
+    large = recipes.changed(recipe, batch=LARGE)
+    found = {
+        "usual": usual_loop(recipe, target),
+        "ours": ours(recipe, target, 1),
+        "together": ours(large, target, TOGETHER),
+    }
+    if recipe.family == "vae" and peers.has_pythae():
+        found["pythae"] = off_the_shelf(recipe, target)
+    return found
+
+
+def usual_loop(recipe: recipes.Recipe, target: GaussianMixture) -> Iterator[float]:
+    """The textbook's loop on the recipe's networks."""
+    points, generator = runs.data(target).train.points, stream(0)
+    networks = runs.fresh(recipe, target, points, generator)
+    rest = (points, recipe.batch, recipe.learning_rate, generator)
+    if recipe.family == "vae":
+        return usual.train_vae(networks[0], *rest)
+    return usual.train_gan(*networks, *rest)
+
+
+def off_the_shelf(recipe: recipes.VAERecipe, target: GaussianMixture) -> Iterator[float]:
+    """pythae's trainer on the recipe's networks."""
+    points = runs.data(target).train.points
+    vae, _ = runs.fresh(recipe, target, points, stream(0))
+    with tempfile.TemporaryDirectory() as folder:
+        rest = (recipe.batch, recipe.learning_rate, folder)
+        yield from peers.pythae(vae, vae.encoder.standardise(points), *rest)
+
+
+def ours(recipe: recipes.Recipe, target: GaussianMixture, members: int) -> Iterator[float]:
+    """Our training of so many seeds in one pass; the first epoch includes compiling."""
+    points, streams = runs.data(target).train.points, [stream(seed) for seed in range(members)]
+    built = [runs.fresh(recipe, target, points, generator) for generator in streams]
+    common = (building.objective(recipe), points, points[:1], building.settings(recipe))
+    if recipe.family == "vae":
+        training = train_vaes([vae for vae, _ in built], *common, generators=streams)
+    else:
+        training = train_gans(built, *common, generators=streams)
+    before = 0.0
+    for snapshot, *_ in training:
+        yield (snapshot.seconds - before) / members
+        before = snapshot.seconds
+
+
+def ceiling(rounds: int = 7) -> float:
+    """GFLOP/s of a large float32 matrix product: what no training can exceed."""
+    a, seconds = torch.randn(SIDE, SIDE, generator=stream(0)), []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        torch.mm(a, a)
+        seconds.append(time.perf_counter() - start)
+    return 2 * SIDE**3 / median(seconds) / 1e9
+
+
+def film_ms(family: str, target: GaussianMixture) -> float:
+    """Milliseconds for a frame of the family's film at full size, encoding included."""
+    recipe, data = recipes.named(family), runs.data(target)
+    model, _ = runs.fresh(recipe, target, data.train.points, stream(0))
+    seen = {name: v[:FILMED] for name, v in recorder.probe_of(recipe, data)(model).items()}
+    seen["samples"] = data.train.points[: len(seen["samples"])]  # spread out, as late in training
+    frames = [runs.Frame(epoch, seen) for epoch in range(1, FRAMES + 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        animation.film(films.scene(recipe, target), frames, Path(folder, "film.mp4"))
+        return 1e3 * (time.perf_counter() - start) / FRAMES
+
+
+def import_seconds(rounds: int = 3) -> float:
+    """From starting Python to having imported all that a training needs."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import helpers.recording"], check=True)
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def machine() -> str:
+    """The processor's name where the system tells it, and how many cores there are."""
+    cores = f"{os.cpu_count()} cores"
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        if names:
+            return f"{names[0]}, {cores}"
+    return f"{platform.processor() or platform.machine()}, {cores}"
+
+
+@contextlib.contextmanager
+def compiling_into(folder: str) -> Iterator[None]:
+    """Keep compiled code in a folder that starts empty, so that compiling is really timed."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop(CACHE)
+        if before is not None:
+            os.environ[CACHE] = before
+
+
+# ----------------------------------------------------------------------------------- the table
+
+
+def as_markdown(found: dict) -> str:
+    """What was measured as a table: medians, and ratios to the usual loop in the same round."""
+    both = [found["vae"], found["gan"]]
+    lines = [
+        f"| one thread of {found['machine']} | VAE, batch 128 | GAN, batch 256 |",
+        "|---|---|---|",
+        _line("the usual loop, an epoch", [_seconds(times, "usual") for times in both]),
+        _line("pythae's trainer, an epoch", [_seconds(times, "pythae") for times in both]),
+        _line("ours, the same steps", [_faster(times, "ours") for times in both]),
+        _line(
+            f"ours, {TOGETHER} seeds at batch {LARGE:,}, a model and epoch",
+            [_faster(times, "together") for times in both],
+        ),
+        _line(
+            f"share of the matrix ceiling, {found['ceiling_gflops']:.0f} GFLOP/s: usual, ours, "
+            f"{TOGETHER} seeds",
+            [_shares(times, found["ceiling_gflops"]) for times in both],
+        ),
+        _line(
+            "compiling, the first time and later",
+            [f"{t['compile_cold']:.0f} s, {t['compile_warm']:.0f} s" for t in both],
+        ),
+        _line(
+            f"{EPOCHS} epochs with compiling, against the usual loop",
+            [f"{whole(times):.1f} ×" for times in both],
+        ),
+        _line("a frame of the film, encoded", [f"{v:.0f} ms" for v in found["film_ms"].values()]),
+    ]
+    return "\n".join(line for line in lines if "– | – |" not in line) + "\n"
+
+
+def speedup(times: dict, name: str) -> float:
+    """How many times the usual loop's speed: the median of the rounds' ratios."""
+    pairs = zip(times["seconds"]["usual"], times["seconds"][name], strict=True)
+    return median(usually / other for usually, other in pairs)
+
+
+def whole(times: dict) -> float:
+    """The same over a base recipe's 250 epochs, compiling included."""
+    usually, single = (EPOCHS * median(times["seconds"][name]) for name in ("usual", "ours"))
+    return usually / (single + times["compile_cold"])
+
+
+def share(times: dict, name: str, gflops: float) -> float:
+    """Arithmetic done a second, as a share of the ceiling."""
+    return times["gflop"] / median(times["seconds"][name]) / gflops
+
+
+def _line(what: str, cells: list[str]) -> str:
+    return f"| {what} | {' | '.join(cells)} |"
+
+
+def _seconds(times: dict, name: str) -> str:
+    return f"{median(times['seconds'][name]):.2f} s" if name in times["seconds"] else "–"
+
+
+def _faster(times: dict, name: str) -> str:
+    return f"{_seconds(times, name)}, **{speedup(times, name):.1f} ×**"
+
+
+def _shares(times: dict, gflops: float) -> str:
+    names = ("usual", "ours", "together")
+    return ", ".join(f"{100 * share(times, name, gflops):.0f} %" for name in names)

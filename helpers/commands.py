@@ -1,0 +1,98 @@
+"""What the commands of the command line do; `__main__` says what they accept."""
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from helpers import bench, flags, recipes, recording, runs, scoring, sweep, targets
+from helpers.films import film_run
+from helpers.recorder import Recorder, stream
+
+
+def list_all(options: argparse.Namespace) -> None:
+    """Print every recipe and target, a line each."""
+    print("recipes")
+    for recipe in recipes.RECIPES.values():
+        size = f"{recipe.epochs} epochs of batch {recipe.batch}"
+        print(f"  {recipe.name:20} {recipe.idea} ({size})")
+    print("targets, or the path of a JSON file with weights, means and covariances")
+    for name, make in targets.NAMED.items():
+        target = make()
+        print(f"  {name:20} {target.k} components, entropy {target.entropy():.3f} nats")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train one recipe; on a terminal a bar shows how far it is."""
+    base, target = recipes.named(options.recipe), targets.named(options.target)
+    recipe = recipes.changed(base, **flags.tuned(options))
+    stem = options.out / f"seed{options.seed}" if options.out else None
+    extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
+    with tqdm(total=recipe.epochs, unit="epoch", disable=None) as bar:
+        watch = _follow(bar)
+        (run,) = recording.train(
+            recipe, target, (options.seed,), stems=[stem], watch=watch, **extras
+        )
+    print(f"saved {run.stem}.json and .pt")
+    for name, value in run.metrics.items():
+        print(f"  {name:16} {scoring.shown(value)}")
+
+
+def _follow(bar: tqdm):
+    def watch(recorder: Recorder) -> None:
+        epoch = recorder.rows[-1]["epoch"]
+        bar.update(epoch - bar.n)
+        bar.set_postfix_str(f"within 3σ {recorder.rows[-1]['share']:.2%}")
+        if bar.disable and (epoch % 25 == 0 or epoch == 1 or recorder.complete):
+            print(recorder.line(), flush=True)
+
+    return watch
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Draw samples into a .npy file."""
+    run = runs.find(options.run)
+    points = run.sample(options.n, stream(options.seed))
+    scoring.write_points(options.output, points)
+    print(f"{options.n:,} samples of {run.recipe.name}, seed {run.seed}, in {options.output}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print the scorecard of a file of samples or of a run."""
+    if Path(options.samples).suffix == ".npy":
+        points = scoring.read_points(Path(options.samples))
+        target = targets.named(options.target or "gmm5")
+    else:
+        run = runs.find(options.samples)
+        points = run.sample(options.n, stream(0))
+        target = targets.named(options.target) if options.target else run.target
+    with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
+        rows = scoring.score(target, points, runs.data(target).train.points, stream(options.seed))
+    print(scoring.as_json(rows) if options.json else scoring.as_text(rows, len(points), target))
+
+
+def film(options: argparse.Namespace) -> None:
+    """Draw a run's film, poster, filmstrip and gif."""
+    for path in film_run(runs.find(options.run), options.output):
+        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+def train_all(options: argparse.Namespace) -> None:
+    """Train recipes × seeds × widths, whatever of it is not there yet."""
+    target = targets.named(options.target)
+    jobs = sweep.grid(options.recipes, target, range(options.seeds), options.widths)
+    waiting = sum(len(job.missing(options.refresh)) for job in jobs)
+    print(f"{waiting} of {sum(len(job.seeds) for job in jobs)} runs to be trained", flush=True)
+    extras = {"refresh": options.refresh, "fast": not options.plain}
+    for line in sweep.sweep(jobs, options.workers, options.scheduler, **extras):
+        print(line, flush=True)
+
+
+def time_all(options: argparse.Namespace) -> None:
+    """Print the table of speeds, or with --json all that was measured."""
+    aside = sys.stderr if options.json else sys.stdout
+    found = bench.measure(options.rounds, lambda line: print(line, file=aside, flush=True))
+    print(json.dumps(found, indent=1) if options.json else "\n" + bench.as_markdown(found))

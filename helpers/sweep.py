@@ -1,0 +1,130 @@
+"""Sweeps: many trainings on all cores, or on a cluster, in pieces that survive being killed.
+
+A sweep is a list of jobs; a job is a recipe trained from several seeds in one pass. Its records
+are the runs that `train` saves, each whole or not at all. A sweep that is started again looks
+at what is there and does the rest, so killing one costs what was under way and no more.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import joblib
+
+from helpers import recipes, recording, runs
+from helpers.storage import BadRun
+from helpers.targets import GaussianMixture
+
+SEEDS = (0, 1, 2, 3, 4)  # those that carry the spreads
+
+
+class LostWorker(RuntimeError):
+    """A process of the sweep died; what it had finished is kept."""
+
+
+class NoCluster(RuntimeError):
+    """The scheduler cannot be reached, or its library is not installed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pass: a recipe on a target from several seeds."""
+
+    recipe: recipes.Recipe
+    target: GaussianMixture
+    seeds: tuple[int, ...] = SEEDS
+
+    @property
+    def label(self) -> str:
+        """Recipe and seeds in a few characters."""
+        return f"{self.recipe.name}, seeds {', '.join(map(str, self.seeds))}"
+
+    def missing(self, refresh: bool = False) -> list[int]:
+        """Seeds without a finished run; with `refresh`, or with one that is out of date."""
+        options = (self.recipe, self.target)
+        return [seed for seed in self.seeds if not runs.finished(*options, seed, current=refresh)]
+
+
+def grid(
+    names: Iterable[str],
+    target: GaussianMixture,
+    seeds: Sequence[int] = SEEDS,
+    widths: Sequence[int] = (),
+) -> list[Job]:
+    """Recipes × widths, each from all seeds; "all" stands for every recipe there is.
+
+    Raises BadRecipe for a name or width that cannot be used.
+    """
+    chosen = [name for given in names for name in (recipes.RECIPES if given == "all" else [given])]
+    found = [recipes.named(name) for name in dict.fromkeys(chosen)]
+    if widths:
+        found = [recipes.widened(recipe, width) for recipe, width in product(found, widths)]
+    return [Job(recipe, target, tuple(seeds)) for recipe in found]
+
+
+def sweep(
+    jobs: Iterable[Job],
+    workers: int = 2,
+    scheduler: str = "",
+    refresh: bool = False,
+    fast: bool = True,
+) -> Iterator[str]:
+    """Do what is missing of the jobs; yields a line for each as it ends, in no fixed order.
+
+    `workers` processes of one thread each, or those of the Dask cluster whose `scheduler` is
+    given, which must share this folder. `refresh` trains runs again that are out of date. Raises
+    LostWorker when a process dies, NoCluster when there is none.
+    """
+    waiting = [job for job in jobs if job.missing(refresh)]
+    # What starts from another run waits for it; the longest go first, so that none trails behind.
+    waiting.sort(key=lambda job: -job.recipe.epochs * len(job.seeds))
+    for later in (False, True):
+        stage = [job for job in waiting if bool(getattr(job.recipe, "start", "")) == later]
+        with _processes(workers, scheduler):
+            parallel = joblib.Parallel(return_as="generator_unordered")
+            yield from parallel(joblib.delayed(work)(job, refresh, fast) for job in stage)
+
+
+def work(job: Job, refresh: bool = False, fast: bool = True) -> str:
+    """Train what a job lacks, in one pass; says what it did."""
+    missing = job.missing(refresh)
+    if not missing:
+        return f"{job.label}: there already"
+    train = partial(recording.train, job.recipe, job.target, missing, device="cpu", fast=fast)
+    try:
+        train(resume=True)
+    except BadRun:  # what a killed training left belongs to other company, or to older code
+        train()
+    return f"{job.label}: trained {', '.join(map(str, missing))}"
+
+
+@contextlib.contextmanager
+def _processes(workers: int, scheduler: str) -> Iterator[None]:
+    """Where joblib sends its calls within the block."""
+    with contextlib.ExitStack() as stack:
+        if scheduler:
+            stack.enter_context(_client(scheduler))
+            options = {"backend": "dask"}
+        else:
+            options = {"backend": "loky", "n_jobs": workers, "inner_max_num_threads": 1}
+        stack.enter_context(joblib.parallel_config(**options))
+        try:
+            yield
+        except joblib.externals.loky.process_executor.TerminatedWorkerError:
+            raise LostWorker(
+                "a process of the sweep died, perhaps for want of memory; the same command again "
+                "goes on with what is missing"
+            ) from None
+
+
+def _client(scheduler: str):
+    try:
+        from dask.distributed import Client
+
+        return Client(scheduler, timeout="10s")
+    except ImportError:
+        raise NoCluster("--scheduler needs Dask: pip install distributed") from None
+    except (OSError, ValueError) as error:
+        raise NoCluster(f"{scheduler}: no Dask scheduler answers ({error}); start one") from None
