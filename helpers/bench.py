@@ -28,7 +28,7 @@ from helpers.training import train_gans, train_vaes
 TOGETHER, LARGE = 8, 1_024  # seeds in one pass, and their batch
 EPOCHS = 250  # of a base recipe
 SIDE = 2_048  # of the matrices whose product is the machine's ceiling
-FRAMES = 50  # of the film that is timed
+FRAMES = 250  # of the film that is timed, as of the real ones
 Say = Callable[[str], None]
 
 

@@ -97,7 +97,7 @@ class GANRecipe(Recipe):
     generator: tuple[int, ...] = choice((64, 64), "the assignment's", "units a hidden layer")
     critic: tuple[int, ...] = choice((128, 128), "the assignment's", "units a hidden layer")
     activation: str = choice(
-        "leaky", "the generator's; relu only to match a decoder", options=("leaky", "relu")
+        "leaky", "the usual one of a generator; relu as a decoder has it", options=("leaky", "relu")
     )
     beta1: float = choice(0.0, "momentum makes the two players overshoot each other")
     average: float = choice(0.999, "the average of ~1,000 steps irons out their circling")
@@ -123,9 +123,15 @@ FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
 HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
 WIDE = {"generator": (64, 128), "activation": "relu", "epochs": 15}  # a decoder's own shape
 
+# Large batches cost less a point, and bear a higher rate; a ReLU's folds find the gaps sooner.
+FAST_VAE = {"epochs": 95, "batch": 1_024, "learning_rate": 1.2e-2}
+FAST_GAN = {"epochs": 40, "learning_rate": 2e-3, "activation": "relu"}
+
 _ALL = (
     VAERecipe(name="vae", idea="the assignment's VAE"),
     GANRecipe(name="gan", idea="the assignment's GAN"),
+    VAERecipe(name="vae-fast", idea="the assignment's VAE in a fifth of the time", **FAST_VAE),
+    GANRecipe(name="gan-fast", idea="the assignment's GAN in a fifth of the time", **FAST_GAN),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
     VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),

@@ -124,7 +124,7 @@ def stale(run: Run) -> str:
 
 def _outdated(record: dict) -> str:
     known = recipes.RECIPES.get(record["recipe"]["name"])
-    if known is not None and recipes.to_dict(known) != record["recipe"]:
+    if known is not None and known != recipes.from_dict(record["recipe"]):
         return "its recipe has changed since"
     same = record["code"] == code_fingerprint(CODE)
     return "" if same else "the training code has changed since"

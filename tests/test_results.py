@@ -1,4 +1,6 @@
-"""The README's numbers are those of the committed runs."""
+"""The README's numbers are those of the committed records."""
+
+import pytest
 
 from helpers import results
 from helpers.places import REPOSITORY
@@ -6,13 +8,12 @@ from helpers.places import REPOSITORY
 
 def test_the_readme_shows_the_committed_results(capsys):
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    shown = text.split(results.OPEN)[1].split(results.CLOSE)[0]
-    assert shown == results.table(), "run `python -m helpers.results`"
+    assert text == results.filled(text), "run `python -m helpers.results`"
     assert capsys.readouterr().out == ""  # no run is out of date
 
 
 def test_a_changed_record_would_be_seen(monkeypatch):
-    before = results.table()
+    before = results.scores()
     load = results.runs.load
 
     def better(recipe, target, seed):
@@ -21,4 +22,13 @@ def test_a_changed_record_would_be_seen(monkeypatch):
         return run
 
     monkeypatch.setattr(results.runs, "load", better)
-    assert results.table() != before
+    assert results.scores() != before
+
+
+def test_each_table_goes_between_its_own_markers(monkeypatch):
+    monkeypatch.setattr(results, "TABLES", {"one": lambda: "1\n", "two": lambda: "2\n"})
+    text = "a\n<!-- two -->\nold\n<!-- /two -->\nb\n<!-- one -->\n<!-- /one -->\nc"
+    expected = "a\n<!-- two -->\n2\n<!-- /two -->\nb\n<!-- one -->\n1\n<!-- /one -->\nc"
+    assert results.filled(text) == expected
+    with pytest.raises(ValueError):
+        results.filled("no markers")
