@@ -10,6 +10,7 @@ FILMED = 2_000  # points a frame of a film
 WATCHED = 10_000  # points for the scores of each epoch
 SCORED = 100_000  # samples for the scores at the end
 TESTED = 5_000  # test points whose likelihood is taken
+NODES = {1: 16_384, 2: 320}  # of the quadrature, by latent size: narrow decoders need them
 
 
 class Probe:
@@ -75,7 +76,10 @@ def exact_likelihood(
     By quadrature up to two latent dimensions, else the importance-weighted bound.
     """
     if model.latent <= 2:
-        log_p, how = likelihood.quadrature(model.decoder, test, model.latent), "quadrature"
+        log_p, how = (
+            likelihood.quadrature(model.decoder, test, model.latent, NODES[model.latent]),
+            "quadrature",
+        )
     else:
         networks = (model.encoder, model.decoder)
         log_p = likelihood.importance(*networks, test, model.latent, 2_000, generator)
