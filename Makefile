@@ -54,7 +54,7 @@ notebooks: $(READY) unit
 	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
 
-runs: $(READY) ## train all recipes from seeds 0-4 again where code or recipe changed (an hour)
+runs: $(READY) ## train all recipes from seeds 0-4 again whose code or recipe changed (an hour)
 	$(PY) -m helpers sweep all --refresh
 
 bench: $(READY) ## measure the speed of training beside the usual loop (five minutes)
