@@ -113,6 +113,27 @@ def test_what_an_interrupted_training_left_is_gone_on_from_or_replaced(monkeypat
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+def test_killed_while_it_saves_only_some_seeds_have_a_state_to_go_on_from(monkeypatch):
+    shrink(monkeypatch)
+    it = job(seeds=(0, 1), epochs=30)
+    save = sweep.recording.Recorder.save
+
+    def killed(recorder):
+        if recorder.seed == 1:
+            raise SystemExit
+        save(recorder)
+
+    monkeypatch.setattr(sweep.recording.Recorder, "save", killed)
+    with pytest.raises(SystemExit):
+        sweep.work(it, fast=False)
+    monkeypatch.setattr(sweep.recording.Recorder, "save", save)
+    assert stem(it, 0).with_suffix(".checkpoint.pt").exists()
+    assert not stem(it, 1).with_suffix(".checkpoint.pt").exists()
+    assert sweep.work(it, fast=False).endswith("trained 0, 1")
+    assert it.missing() == []
+    assert runs.load(it.recipe, TARGET, 0).history["epoch"] == list(range(31))
+
+
 def test_the_long_go_first_and_what_starts_from_another_goes_last(monkeypatch):
     order = []
     monkeypatch.setattr(sweep, "work", lambda it, *rest: order.append(it.recipe.name) or "done")
