@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers list|train|sample|evaluate|film|sweep|bench`.
+"""The command line: `python -m helpers list|train|sample|evaluate|film|sweep|evidence|bench`.
 
 Whatever a user can get wrong ends in one line on standard error and exit status 2.
 """
@@ -8,7 +8,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from helpers import commands, flags, runs, sweep
+from helpers import commands, evidence, flags, runs, sweep
 from helpers.loop import Diverged
 
 FAILURES = (ValueError, OSError, Diverged, sweep.LostWorker, sweep.NoCluster)
@@ -45,8 +45,8 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
     top = Parser(prog="python -m helpers", description="Train, sample, score and film.")
     group = top.add_subparsers(required=True, metavar="COMMAND")
-    adders = (_add_list, _add_train, _add_sample, _add_evaluate, _add_film, _add_sweep, _add_bench)
-    for add in adders:
+    adders = (_add_list, _add_train, _add_sample, _add_evaluate, _add_film, _add_sweep)
+    for add in (*adders, _add_evidence, _add_bench):
         add(group)
     return top
 
@@ -111,6 +111,13 @@ def _add_sweep(group) -> None:
     add("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster: tcp://host:8786")
     add("--refresh", action="store_true", help="also runs whose recipe or code has changed since")
     add("--plain", action="store_true", help="do not compile the steps")
+
+
+def _add_evidence(group) -> None:
+    text = "measure anew what the answers rest on: data/evidence"
+    add = _command(group, "evidence", commands.measure_all, text).add_argument
+    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(evidence.RECORDS)}; default all")
+    add("--workers", type=flags.count, default=2, metavar="N", help="processes; default 2")
 
 
 def _add_bench(group) -> None:

@@ -17,7 +17,18 @@ from statistics import median
 
 import torch
 
-from helpers import animation, building, costs, films, peers, recipes, recorder, runs, usual
+from helpers import (
+    animation,
+    building,
+    costs,
+    experiments,
+    films,
+    peers,
+    recipes,
+    recorder,
+    runs,
+    usual,
+)
 from helpers.compiling import CACHE
 from helpers.devices import one_thread
 from helpers.probes import FILMED
@@ -47,7 +58,7 @@ def measure(rounds: int = 7, say: Say = print) -> dict:
 
 def family_times(family: str, target: GaussianMixture, rounds: int, say: Say) -> dict:
     """One family: seconds of every round by contender, of compiling, and arithmetic an epoch."""
-    recipe = recipes.named(family)
+    recipe = experiments.named(family)
     running = contenders(recipe, target)
     first = {name: next(training) for name, training in running.items()}
     times: dict[str, list[float]] = {name: [] for name in running}
@@ -125,7 +136,7 @@ def ceiling(rounds: int = 7) -> float:
 
 def film_ms(family: str, target: GaussianMixture) -> float:
     """Milliseconds for a frame of the family's film at full size, encoding included."""
-    recipe, data = recipes.named(family), runs.data(target)
+    recipe, data = experiments.named(family), runs.data(target)
     model, _ = runs.fresh(recipe, target, data.train.points, stream(0))
     seen = {name: v[:FILMED] for name, v in recorder.probe_of(recipe, data)(model).items()}
     seen["samples"] = data.train.points[: len(seen["samples"])]  # spread out, as late in training

@@ -66,6 +66,8 @@ def build_gan(
     """A fresh generator and critic; `points` (n, 2) are as in `build_vae`."""
     network = models.Generator(standard(target), recipe.generator, recipe.latent, recipe.activation)
     critic = models.Critic(standard(target), recipe.critic)
+    if recipe.critic_norm == "none":
+        critic.net = _without_norms(critic.net)
     models.initialise(network.net, generator, torch.zeros(1, recipe.latent))
     models.initialise(critic.net, generator, critic.standardise(points))
     soften(critic)
@@ -82,6 +84,10 @@ def soften(critic: models.Critic) -> None:
         if isinstance(layer, models.ActNorm):
             nn.init.ones_(layer.scale)
             nn.init.zeros_(layer.shift)
+
+
+def _without_norms(net: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(*(layer for layer in net if not isinstance(layer, models.ActNorm)))
 
 
 def start_from_decoder(network: models.Generator, decoder: models.Decoder) -> None:

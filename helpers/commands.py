@@ -4,11 +4,23 @@ import argparse
 import contextlib
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from helpers import bench, flags, recipes, recording, runs, scoring, sweep, targets
+from helpers import (
+    bench,
+    evidence,
+    experiments,
+    flags,
+    recipes,
+    recording,
+    runs,
+    scoring,
+    sweep,
+    targets,
+)
 from helpers.films import film_run
 from helpers.recorder import Recorder, stream
 
@@ -16,7 +28,7 @@ from helpers.recorder import Recorder, stream
 def list_all(options: argparse.Namespace) -> None:
     """Print every recipe and target, a line each."""
     print("recipes")
-    for recipe in recipes.RECIPES.values():
+    for recipe in experiments.RECIPES.values():
         size = f"{recipe.epochs} epochs of batch {recipe.batch}"
         print(f"  {recipe.name:20} {recipe.idea} ({size})")
     print("targets, or the path of a JSON file with weights, means and covariances")
@@ -27,7 +39,7 @@ def list_all(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train one recipe; on a terminal a bar shows how far it is."""
-    base, target = recipes.named(options.recipe), targets.named(options.target)
+    base, target = experiments.named(options.recipe), targets.named(options.target)
     recipe = recipes.changed(base, **flags.tuned(options))
     stem = options.out / f"seed{options.seed}" if options.out else None
     extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
@@ -70,8 +82,17 @@ def evaluate(options: argparse.Namespace) -> None:
         points = run.sample(options.n, stream(0))
         target = targets.named(options.target) if options.target else run.target
     with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
-        rows = scoring.score(target, points, runs.data(target).train.points, stream(options.seed))
+        train, reference = runs.data(target).train.points, stream(options.seed)
+        rows = scoring.score(target, points, train, reference, watch=_scored)
     print(scoring.as_json(rows) if options.json else scoring.as_text(rows, len(points), target))
+
+
+def _scored(metrics):
+    """A bar over the metrics, or without a terminal one line."""
+    bar = tqdm(metrics, unit="metric", disable=None, leave=False)
+    if bar.disable:
+        print(f"taking {len(metrics)} metrics", flush=True)
+    return bar
 
 
 def film(options: argparse.Namespace) -> None:
@@ -89,6 +110,12 @@ def train_all(options: argparse.Namespace) -> None:
     extras = {"refresh": options.refresh, "fast": not options.plain}
     for line in sweep.sweep(jobs, options.workers, options.scheduler, **extras):
         print(line, flush=True)
+
+
+def measure_all(options: argparse.Namespace) -> None:
+    """Make the records that notebooks and README rest on, or those that are named."""
+    say = partial(print, flush=True)
+    evidence.make(options.names or list(evidence.RECORDS), options.workers, say)
 
 
 def time_all(options: argparse.Namespace) -> None:

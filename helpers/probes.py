@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from helpers.metrics import likelihood, modes
+from helpers.densities import exact_likelihood
+from helpers.metrics import modes
 from helpers.targets import GaussianMixture, Labelled
 
 FILMED = 2_000  # points a frame of a film
 WATCHED = 10_000  # points for the scores of each epoch
 SCORED = 100_000  # samples for the scores at the end
 TESTED = 5_000  # test points whose likelihood is taken
-NODES = {1: 16_384, 2: 320}  # of the quadrature, by latent size: narrow decoders need them
 
 
 class Probe:
@@ -65,24 +65,3 @@ def final_scores(
     if hasattr(model, "encoder"):
         found |= exact_likelihood(model, target, test[:TESTED], generator)
     return found
-
-
-@torch.no_grad()
-def exact_likelihood(
-    model: nn.Module, target: GaussianMixture, test: Tensor, generator: torch.Generator
-) -> dict:
-    """Mean −log p(x) of a VAE in nats, the target's on the same points, and their difference.
-
-    By quadrature up to two latent dimensions, else the importance-weighted bound.
-    """
-    if model.latent <= 2:
-        log_p, how = (
-            likelihood.quadrature(model.decoder, test, model.latent, NODES[model.latent]),
-            "quadrature",
-        )
-    else:
-        networks = (model.encoder, model.decoder)
-        log_p = likelihood.importance(*networks, test, model.latent, 2_000, generator)
-        how = "importance, K = 2,000"
-    nll, truth = -log_p.mean().item(), -target.log_prob(test).mean().item()
-    return {"nll": nll, "nll_truth": truth, "kl": nll - truth, "nll_by": how}

@@ -1,6 +1,7 @@
-"""Recipes: every named experiment with all its numbers, and the reason for each.
+"""Recipes: all the numbers of an experiment as plain data, with a reason for every default.
 
-A recipe is plain data; `helpers.building` turns it into networks, an objective and settings.
+`helpers.experiments` names those that exist; `helpers.building` turns one into networks, an
+objective and settings.
 """
 
 import math
@@ -96,6 +97,11 @@ class GANRecipe(Recipe):
     )
     generator: tuple[int, ...] = choice((64, 64), "the assignment's", "units a hidden layer")
     critic: tuple[int, ...] = choice((128, 128), "the assignment's", "units a hidden layer")
+    critic_norm: str = choice(
+        "actnorm",
+        "trains evenly under every loss; the parameters the assignment counts",
+        options=("actnorm", "none"),
+    )
     activation: str = choice(
         "leaky", "the usual one of a generator; relu as a decoder has it", options=("leaky", "relu")
     )
@@ -113,68 +119,6 @@ class GANRecipe(Recipe):
                 f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "
                 "constant factor, which zero has not; give both or neither"
             )
-
-
-# Variants are compared with each other, not with the base runs: all have shorter budgets.
-STUDY = {"epochs": 20, "batch": 512}
-DUEL = {"epochs": 20}
-# A covariance for every code takes longer to fit, and bears a higher rate.
-FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
-HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
-WIDE = {"generator": (64, 128), "activation": "relu", "epochs": 15}  # a decoder's own shape
-
-# Large batches cost less a point, and bear a higher rate; a ReLU's folds find the gaps sooner.
-FAST_VAE = {"epochs": 95, "batch": 1_024, "learning_rate": 1.2e-2}
-FAST_GAN = {"epochs": 40, "learning_rate": 2e-3, "activation": "relu"}
-
-_ALL = (
-    VAERecipe(name="vae", idea="the assignment's VAE"),
-    GANRecipe(name="gan", idea="the assignment's GAN"),
-    VAERecipe(name="vae-fast", idea="the assignment's VAE in a fifth of the time", **FAST_VAE),
-    GANRecipe(name="gan-fast", idea="the assignment's GAN in a fifth of the time", **FAST_GAN),
-    VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
-    VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
-    VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
-    VAERecipe(name="vae-iwae", idea="a tighter bound", objective="iwae", samples=8, **HALF),
-    VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
-    VAERecipe(name="vae-latent-4", idea="more latents than data dimensions", latent=4, **FULL),
-    *(
-        VAERecipe(
-            name=f"vae-beta-{b:g}", idea=f"KL weighted by {b:g}", beta=b, beta_start=b, **STUDY
-        )
-        for b in (0.0, 0.5, 0.8, 1.0, 1.2, 4.0)
-    ),
-    VAERecipe(name="vae-beta-linear", idea="beta from 0 to 1 in a line", beta_start=0.0, **STUDY),
-    GANRecipe(name="gan-non-saturating", idea="the base game, study budget", **DUEL),
-    GANRecipe(name="gan-lsgan", idea="squared errors", objective="least-squares", **DUEL),
-    GANRecipe(
-        name="gan-wgan-gp",
-        idea="a distance between distributions",
-        objective="wgan-gp",
-        critic_steps=5,  # Gulrajani et al.
-        penalty=0.1,  # in these units a stronger pull towards slope one blurs the modes
-        penalty_end=0.1,
-        **DUEL,
-    ),
-    GANRecipe(
-        name="gan-relativistic",
-        idea="pairs, and flat gradients at the data",
-        objective="relativistic",
-        penalty=0.02,  # strong enough to calm the start,
-        penalty_end=0.001,  # weak enough to let the critic sharpen at the end
-        **DUEL,
-    ),
-    GANRecipe(name="gan-cold", idea="a decoder's shape, fresh weights", **WIDE),
-    GANRecipe(name="gan-warm", idea="starts as a VAE's decoder", start="vae-beta-1", **WIDE),
-)
-RECIPES = {recipe.name: recipe for recipe in _ALL}
-
-
-def named(name: str) -> Recipe:
-    """The recipe of that name; raises BadRecipe with the list of names."""
-    if name not in RECIPES:
-        raise BadRecipe(f"{name}: no such recipe; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]
 
 
 def changed(recipe: Recipe, **values) -> Recipe:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from helpers import building, devices, recipes, runs
+from helpers import building, devices, experiments, recipes, runs
 from helpers.loop import Snapshot
 from helpers.recorder import Recorder, stream
 from helpers.storage import BadRun
@@ -65,7 +65,7 @@ def networks(
     """
     built = runs.fresh(recipe, target, data.train.points, generator)
     if recipe.family == "gan" and recipe.start:
-        first = recipes.named(recipe.start)
+        first = experiments.named(recipe.start)
         if first.family != "vae":
             raise recipes.BadRecipe(f"start = {first.name}: has no decoder; name a VAE's recipe")
         (source,) = load_or_train(first, target, (seed,), **options)

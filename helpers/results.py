@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from statistics import mean
 
-from helpers import bench, costs, recipes, runs
+from helpers import bench, costs, experiments, runs
 from helpers.places import REPOSITORY
 from helpers.storage import replace_file
 from helpers.targets import gmm5
@@ -33,7 +33,7 @@ def scores() -> str:
 
 
 def _row(name: str) -> str:
-    group = [runs.load(recipes.named(name), gmm5(), seed) for seed in SEEDS]
+    group = [runs.load(experiments.named(name), gmm5(), seed) for seed in SEEDS]
     found = {key: [run.metrics[key] for run in group] for key in ("share", "weight_kl", "modes")}
     kls = [run.metrics["kl"] for run in group if "kl" in run.metrics]
     kl = f"{mean(kls):.3f} nats" if kls else "no density"

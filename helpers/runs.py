@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import building, places, probes, recipes, storage, targets
+from helpers import building, experiments, places, probes, recipes, storage, targets
 from helpers.provenance import code_fingerprint
 from helpers.storage import BadRun
 from helpers.targets import Draws, GaussianMixture
@@ -123,7 +123,7 @@ def stale(run: Run) -> str:
 
 
 def _outdated(record: dict) -> str:
-    known = recipes.RECIPES.get(record["recipe"]["name"])
+    known = experiments.RECIPES.get(record["recipe"]["name"])
     if known is not None and known != recipes.from_dict(record["recipe"]):
         return "its recipe has changed since"
     same = record["code"] == code_fingerprint(CODE)
@@ -142,7 +142,7 @@ def finished(
     if not stem.with_suffix(".json").exists():
         return False
     record = storage.read_record(stem)
-    same = recipe.name in recipes.RECIPES or record["recipe"] == recipes.to_dict(recipe)
+    same = recipe.name in experiments.RECIPES or record["recipe"] == recipes.to_dict(recipe)
     there = record["complete"] and same and record["target"] == target.definition()
     return there and not (current and _outdated(record))
 

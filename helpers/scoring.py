@@ -3,6 +3,7 @@
 import json
 import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from helpers.metrics import scorecard
+from helpers.metrics.catalogue import Metric
+from helpers.metrics.scorecard import DEFAULT
 from helpers.storage import replace_file
 from helpers.targets import GaussianMixture
 
@@ -30,6 +33,7 @@ class Row(NamedTuple):
     low: float
     high: float
     inside: bool
+    p: float  # corrected for the number of metrics
 
 
 def read_points(path: Path) -> Tensor:
@@ -67,10 +71,16 @@ def write_points(path: Path, points: Tensor) -> None:
 
 
 def score(
-    target: GaussianMixture, points: Tensor, train: Tensor, generator: torch.Generator
+    target: GaussianMixture,
+    points: Tensor,
+    train: Tensor,
+    generator: torch.Generator,
+    metrics: Sequence[Metric] = DEFAULT,
+    watch: scorecard.Watch = scorecard.unwatched,
 ) -> list[Row]:
-    """Every metric of the samples (n, 2) beside its range under the truth; train is (m, 2)."""
-    card = scorecard.scorecard(target, {"samples": points}, train, generator)
+    """Metrics of the samples (n, 2) beside their ranges under the truth; train is (m, 2)."""
+    columns = {"samples": points}
+    card = scorecard.scorecard(target, columns, train, generator, metrics, watch)
     return [
         Row(
             metric.name,
@@ -79,8 +89,9 @@ def score(
             float(card.loc[metric.name, ("samples", "value")]),
             *(float(card.loc[metric.name, ("truth", part)]) for part in scorecard.SHOWN),
             bool(card.loc[metric.name, ("samples", "inside")]),
+            float(card.loc[metric.name, ("samples", "p")]),
         )
-        for metric in scorecard.METRICS
+        for metric in metrics
     ]
 
 

@@ -13,7 +13,7 @@ from itertools import product
 
 import joblib
 
-from helpers import recipes, recording, runs, storage
+from helpers import experiments, recipes, recording, runs, storage
 from helpers.storage import BadRun
 from helpers.targets import GaussianMixture
 
@@ -53,12 +53,13 @@ def grid(
     seeds: Sequence[int] = SEEDS,
     widths: Sequence[int] = (),
 ) -> list[Job]:
-    """Recipes × widths, each from all seeds; "all" stands for every recipe there is.
+    """Recipes × widths, each from all seeds; "all" stands for those of the studies.
 
     Raises BadRecipe for a name or width that cannot be used.
     """
-    chosen = [name for given in names for name in (recipes.RECIPES if given == "all" else [given])]
-    found = [recipes.named(name) for name in dict.fromkeys(chosen)]
+    every = experiments.STUDIES
+    chosen = [name for given in names for name in (every if given == "all" else [given])]
+    found = [experiments.named(name) for name in dict.fromkeys(chosen)]
     if widths:
         found = [recipes.widened(recipe, width) for recipe, width in product(found, widths)]
     return [Job(recipe, target, tuple(seeds)) for recipe in found]

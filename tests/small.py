@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers import probes, recipes, runs, targets
+from helpers import experiments, probes, recipes, runs, targets
 
 SIZES = (600, 300, 300)  # training, validation, test
 WIDTHS = {"vae": {"encoder": (8,), "decoder": (8,)}, "gan": {"generator": (8,), "critic": (8,)}}
@@ -21,7 +21,7 @@ def shrink(monkeypatch):
 
 def recipe(name="gan", **values):
     """A named recipe with small networks and three epochs, unless told otherwise."""
-    base = recipes.named(name)
+    base = experiments.named(name)
     numbers = {"epochs": 3, "batch": 100, **WIDTHS[base.family], **values}
     return recipes.changed(base, **numbers)
 

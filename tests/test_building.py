@@ -4,7 +4,7 @@ import pytest
 import torch
 from small import recipe as small
 
-from helpers import building, objectives, recipes
+from helpers import building, experiments, objectives, recipes
 from helpers.models import parameters
 from helpers.schedules import Constant, Cosine, Geometric, Linear
 from helpers.targets import GaussianMixture, gmm5
@@ -18,8 +18,8 @@ def rng(seed=0):
 
 
 def test_the_assignments_networks_have_its_sizes():
-    vae = building.build_vae(recipes.named("vae"), TARGET, POINTS, rng())
-    generator, critic = building.build_gan(recipes.named("gan"), TARGET, POINTS, rng())
+    vae = building.build_vae(experiments.named("vae"), TARGET, POINTS, rng())
+    generator, critic = building.build_gan(experiments.named("gan"), TARGET, POINTS, rng())
     # widths n to m: n·m weights and m biases; an ActNorm has 2 numbers a unit
     linear = [(2, 128), (128, 64), (64, 4), (2, 64), (64, 128), (128, 2)]
     assert parameters(vae) == sum(n * m + m for n, m in linear) + 2 * (128 + 64) == 18_054
@@ -29,7 +29,7 @@ def test_the_assignments_networks_have_its_sizes():
 
 def test_one_seed_gives_one_network_and_another_a_different_one():
     one, two, other = (
-        building.build_gan(recipes.named("gan"), TARGET, POINTS, rng(seed))[0](torch.ones(1, 2))
+        building.build_gan(experiments.named("gan"), TARGET, POINTS, rng(seed))[0](torch.ones(1, 2))
         for seed in (3, 3, 4)
     )
     assert torch.equal(one, two)
@@ -44,7 +44,7 @@ def test_in_network_coordinates_the_target_has_mean_zero_and_unit_scale():
     assert u.std(0).tolist() == pytest.approx([1, 1], abs=0.01)
 
 
-@pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", experiments.RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_every_recipe_has_an_objective_of_its_family(recipe):
     found = building.objective(recipe)
     assert type(found) is building.OBJECTIVES[recipe.objective]
@@ -53,20 +53,22 @@ def test_every_recipe_has_an_objective_of_its_family(recipe):
 
 
 def test_settings_say_what_the_recipe_says():
-    vae = building.settings(recipes.named("vae-beta-linear"))
+    vae = building.settings(experiments.named("vae-beta-linear"))
     assert (vae.epochs, vae.batch, vae.rate, vae.weight) == (20, 512, Cosine(2e-3), Linear(0, 1))
-    gan = building.settings(recipes.named("gan"))
+    gan = building.settings(experiments.named("gan"))
     assert (gan.weight, gan.betas, gan.average) == (Constant(0.0), (0.0, 0.99), 0.999)
-    relativistic = building.settings(recipes.named("gan-relativistic"))
+    relativistic = building.settings(experiments.named("gan-relativistic"))
     assert relativistic.weight == Geometric(0.02, 0.001)
-    assert building.settings(recipes.named("gan-wgan-gp")).critic_steps == 5
-    assert isinstance(building.objective(recipes.named("gan-wgan-gp")), objectives.WassersteinGP)
+    assert building.settings(experiments.named("gan-wgan-gp")).critic_steps == 5
+    assert isinstance(
+        building.objective(experiments.named("gan-wgan-gp")), objectives.WassersteinGP
+    )
 
 
 @pytest.mark.parametrize("name", ["vae", "gan"])
 @pytest.mark.parametrize("fast", [True, False])
 def test_settings_pass_on_whether_to_compile(name, fast):
-    assert building.settings(recipes.named(name), fast).fast is fast
+    assert building.settings(experiments.named(name), fast).fast is fast
 
 
 @pytest.mark.parametrize("variance", ["unit", "scale", "full"])
@@ -103,7 +105,9 @@ def test_a_target_far_away_and_stretched_starts_as_well():
     covariance = torch.diag(torch.tensor([100.0, 0.01], dtype=torch.float64))[None]
     one = torch.ones(1, dtype=torch.float64)
     far = GaussianMixture("far", one, torch.tensor([[1e3, -5.0]]).double(), covariance)
-    generator, critic = building.build_gan(recipes.named("gan"), far, far.sample(500, rng()), rng())
+    generator, critic = building.build_gan(
+        experiments.named("gan"), far, far.sample(500, rng()), rng()
+    )
     out = generator(torch.randn(500, 2, generator=rng()))
     z = (out - far.mean) / far.std
     assert z.abs().max() < 5

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from helpers import costs, recipes, runs
+from helpers import costs, experiments, recipes, runs
 from helpers.targets import gmm5
 
 POINTS = 100_000
@@ -18,7 +18,7 @@ def products(*widths):
 
 
 def test_a_vaes_training_is_its_matrix_products():
-    recipe = recipes.changed(recipes.named("vae"), epochs=3)
+    recipe = recipes.changed(experiments.named("vae"), epochs=3)
     networks = [(2, 128, 64, 4), (2, 64, 128, 2)]
     forward = 2 * sum(products(*widths) for widths in networks)
     inputs = 2 * products(2, 128)  # no gradient is wanted for the data themselves
@@ -28,10 +28,10 @@ def test_a_vaes_training_is_its_matrix_products():
 
 def test_a_penalty_costs_more_and_fewer_generator_steps_cost_less():
     plain, relativistic = (
-        costs.training_flops(recipes.named(name), gmm5())
+        costs.training_flops(experiments.named(name), gmm5())
         for name in ("gan-non-saturating", "gan-relativistic")
     )
-    lazy = recipes.changed(recipes.named("gan-non-saturating"), critic_steps=5)
+    lazy = recipes.changed(experiments.named("gan-non-saturating"), critic_steps=5)
     assert relativistic > 1.5 * plain
     assert costs.training_flops(lazy, gmm5()) < 0.9 * plain
 
@@ -45,7 +45,7 @@ def test_sizes_are_the_assignments():
 
 def untrained(name):
     """A run of fresh networks."""
-    recipe, target = recipes.named(name), gmm5()
+    recipe, target = experiments.named(name), gmm5()
     networks = runs.fresh(recipe, target, target.means.float(), torch.Generator().manual_seed(0))
     return runs.Run(None, {}, recipe, target, *networks)
 

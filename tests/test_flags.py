@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from helpers import flags, recipes
+from helpers import experiments, flags, recipes
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_every_field_but_the_names_has_a_flag():
     assert set(flags.tunable()) == every - {"name", "idea", "family"}
 
 
-@pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", experiments.RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_a_recipe_given_flag_by_flag_is_that_recipe(parser, recipe):
     line = []
     for name, families in flags.tunable().items():

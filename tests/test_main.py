@@ -10,7 +10,7 @@ import pytest
 import torch
 from small import recipe, shrink, weights
 
-from helpers import recipes, recording, runs, scoring, targets
+from helpers import experiments, recording, runs, scoring, targets
 from helpers.__main__ import main
 from helpers.recorder import Recorder
 
@@ -65,7 +65,7 @@ def complaint(capsys):
 def test_list_names_every_recipe_and_target(capsys):
     assert main(["list"]) == 0
     words = capsys.readouterr().out.split()
-    assert {*recipes.RECIPES, *targets.NAMED} <= set(words)
+    assert {*experiments.RECIPES, *targets.NAMED} <= set(words)
 
 
 def test_a_mixture_from_a_file_is_trained_sampled_and_read_back(mine, tmp_path, capsys, written):

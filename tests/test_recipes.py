@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from helpers import recipes
-from helpers.recipes import BadRecipe, GANRecipe, VAERecipe, changed, named
+from helpers import experiments, recipes
+from helpers.experiments import named
+from helpers.recipes import BadRecipe, GANRecipe, VAERecipe, changed
 
-ALL = list(recipes.RECIPES.values())
+ALL = list(experiments.RECIPES.values())
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda recipe: recipe.name)
@@ -16,31 +17,6 @@ def test_a_recipe_comes_back_from_json(recipe):
     there = json.loads(json.dumps(recipes.to_dict(recipe)))
     assert recipes.from_dict(there) == recipe
     assert there == recipes.to_dict(recipe)
-
-
-def test_names_are_the_recipes_own_and_none_is_lost():
-    assert [recipe.name for recipe in recipes._ALL] == list(recipes.RECIPES)
-    assert all(named(name).name == name for name in recipes.RECIPES)
-
-
-def test_the_assignments_numbers():
-    vae, gan = named("vae"), named("gan")
-    assert (vae.epochs, vae.batch, vae.encoder, vae.decoder) == (250, 128, (128, 64), (64, 128))
-    assert (gan.epochs, gan.batch, gan.generator, gan.critic) == (250, 256, (64, 64), (128, 128))
-    assert (vae.beta, vae.variance, gan.objective) == (1.0, "unit", "non-saturating")
-
-
-def test_every_start_is_a_vae_with_the_generators_widths():
-    for recipe in (recipe for recipe in ALL if getattr(recipe, "start", "")):
-        source = named(recipe.start)
-        assert source.family == "vae"
-        assert (source.decoder, source.latent) == (recipe.generator, recipe.latent)
-        assert recipe.activation == "relu"
-
-
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(BadRecipe, match=r"gam: no such recipe; choose one of vae, gan, .*gan-warm"):
-        named("gam")
 
 
 def test_changed_renames_only_when_a_value_differs():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small import recipe, shrink, weights
 
-from helpers import recipes, recording, runs, stepping, storage, targets
+from helpers import experiments, recipes, recording, runs, stepping, storage, targets
 
 TARGET = targets.gmm5()
 MINE = targets.from_definition(targets.ring8().definition() | {"name": "mine"})
@@ -179,7 +179,7 @@ def short_vae(monkeypatch):
     """The warm start's VAE, made small under its own name."""
     values = {**recipes.to_dict(recipe("vae-beta-1", epochs=1)), "name": "vae-beta-1"}
     source = recipes.from_dict(values)
-    monkeypatch.setitem(recipes.RECIPES, "vae-beta-1", source)
+    monkeypatch.setitem(experiments.RECIPES, "vae-beta-1", source)
     return source
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small import recipe, shrink
 
-from helpers import places, recipes, recorder, recording, runs, storage, targets
+from helpers import experiments, places, recipes, recorder, recording, runs, storage, targets
 from helpers.storage import BadRun
 
 TARGET = targets.gmm5()
@@ -123,7 +123,7 @@ def test_a_run_is_fresh_until_recipe_or_code_changes(written, monkeypatch):
     assert runs.stale(run) == "the training code has changed since"
     monkeypatch.undo()
     changed = dataclasses.replace(run.recipe, epochs=4)
-    monkeypatch.setitem(recipes.RECIPES, run.recipe.name, changed)
+    monkeypatch.setitem(experiments.RECIPES, run.recipe.name, changed)
     assert runs.stale(run) == "its recipe has changed since"
 
 
@@ -160,8 +160,8 @@ def test_a_target_edited_under_its_name_is_not_finished(written):
 )
 def test_another_target_has_a_folder_of_its_own(name, folder):
     other = targets.from_definition(targets.ring8().definition() | {"name": name})
-    assert runs.folder(recipes.named("gan"), other).parts == ("data", "runs", folder)
-    assert runs.folder(recipes.named("gan"), TARGET).parts == ("data", "runs", "gan")
+    assert runs.folder(experiments.named("gan"), other).parts == ("data", "runs", folder)
+    assert runs.folder(experiments.named("gan"), TARGET).parts == ("data", "runs", "gan")
 
 
 def test_the_data_are_the_same_for_every_run(monkeypatch):

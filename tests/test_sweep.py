@@ -15,7 +15,7 @@ import sweeping
 import torch
 from small import recipe, shrink, weights
 
-from helpers import recipes, runs, sweep, targets
+from helpers import experiments, recipes, runs, sweep, targets
 from helpers.places import REPOSITORY
 
 TARGET = targets.gmm5()
@@ -50,7 +50,7 @@ def test_a_grid_is_recipes_times_widths_from_all_seeds():
     narrow = jobs[0].recipe
     assert (narrow.encoder, narrow.decoder) == ((16, 8), (8, 16))
     everything = sweep.grid(["gan", "all"], TARGET)
-    assert sorted(it.recipe.name for it in everything) == sorted(recipes.RECIPES)
+    assert sorted(it.recipe.name for it in everything) == sorted(experiments.STUDIES)
 
 
 @pytest.mark.parametrize(("names", "widths"), [(["gam"], ()), (["gan"], (0,)), (["gan"], (10**6,))])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers import building, objectives, recipes, usual
+from helpers import building, experiments, objectives, usual
 from helpers.loop import Settings
 from helpers.recorder import stream
 from helpers.schedules import Constant
@@ -26,7 +26,7 @@ def test_batches_are_whole_shuffled_and_cover_the_points():
 
 
 def test_both_loops_bring_a_vae_to_the_same_loss():
-    recipe = recipes.named("vae")
+    recipe = experiments.named("vae")
     first, second = (building.build_vae(recipe, gmm5(), POINTS, stream(3)) for _ in range(2))
     untrained = loss(first)
     assert loss(second) == untrained
@@ -44,7 +44,7 @@ def loss(vae) -> float:
 
 
 def test_both_loops_move_a_gan_by_the_same_step():
-    recipe = recipes.named("gan")
+    recipe = experiments.named("gan")
     first, second = (building.build_gan(recipe, gmm5(), POINTS, stream(3)) for _ in range(2))
     one = replace(SETTINGS, epochs=1, batch=len(POINTS), betas=(0.9, 0.999))
     next(usual.train_gan(*first, POINTS, len(POINTS), 2e-3, stream(4)))
@@ -59,7 +59,7 @@ def test_both_loops_move_a_gan_by_the_same_step():
 
 def test_a_critic_step_leaves_the_generator_alone(monkeypatch):
     """Without its own optimiser's steps, nothing of the generator moves."""
-    recipe = recipes.named("gan")
+    recipe = experiments.named("gan")
     network, critic = building.build_gan(recipe, gmm5(), POINTS, stream(3))
     before = [p.detach().clone() for p in network.parameters()]
     adam = torch.optim.Adam

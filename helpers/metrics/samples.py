@@ -66,7 +66,7 @@ def sliced_w2(
 
 
 def energy_distance(
-    x: Tensor, y: Tensor, generator: torch.Generator | None = None, cap: int = 10_000
+    x: Tensor, y: Tensor, generator: torch.Generator | None = None, cap: int = 5_000
 ) -> float:
     """2 E|x − y| − E|x − x'| − E|y − y'| between (n, 2) and (m, 2), in data units.
 
@@ -82,7 +82,7 @@ def energy_distance(
 def mmd(
     x: Tensor,
     y: Tensor,
-    permutations: int = 500,
+    permutations: int = 200,
     generator: torch.Generator | None = None,
     cap: int = 2_000,
 ) -> MMD:

@@ -7,111 +7,46 @@ divergence. So each value is read against a range that fresh truth stays inside 
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers.metrics import modes, ranges, samples
+from helpers.metrics import catalogue, classifier, copying, modes, ranges, samples, shape, transport
+from helpers.metrics.catalogue import Evidence, Metric
 from helpers.targets import GaussianMixture
 
 ALPHA = 0.05  # chance that a fresh sample of the truth leaves its range on any metric at all
 TRAIN = 100_000  # training points, as `targets.draw` gives them
-EDITION = 1  # raise when a metric's formula changes, so that kept ranges are measured anew
+EDITION = 2  # raise when a metric's formula changes, so that kept ranges are measured anew
 SHOWN = ("mean", "low", "high")
 FEWEST = 10  # points a side; the nearest-neighbour scores need more than k = 5
+DEFAULT = catalogue.METRICS
+ROOMS = (classifier, copying, modes, samples, shape, transport)
+Watch = Callable[[Sequence[Metric]], Iterable[Metric]]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the metrics look at; what several of them share is computed once."""
-
-    target: GaussianMixture
-    x: Tensor  # (n, 2), the samples to judge
-    y: Tensor  # (n, 2), fresh samples of the target
-    train: Tensor  # (m, 2)
-    generator: torch.Generator
-
-    @cached_property
-    def mmd(self) -> samples.MMD:
-        """MMD² and its p-value."""
-        return samples.mmd(self.x, self.y, generator=self.generator)
-
-    @cached_property
-    def manifold(self) -> samples.Manifold:
-        """Precision, recall, density and coverage."""
-        return samples.precision_recall_density_coverage(self.x, self.y, generator=self.generator)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One score: how to read it, on which of `ranges.SCALES` it is near normal, its formula."""
-
-    name: str
-    unit: str
-    better: str  # "higher", "lower" or "closer to truth"
-    sees: str
-    scale: str
-    function: Callable[[Evidence], float]
-
-
-# fmt: off
-METRICS = (
-    Metric("log-likelihood", "nats", "closer to truth",
-           "strays to where p* is low; rises when samples huddle at the means",
-           "plain", lambda e: modes.log_likelihood(e.target, e.x)),
-    Metric("nearest training point", "data units", "closer to truth",
-           "copies (too near) and strays (too far); blind to missing modes",
-           "plain", lambda e: samples.nearest_training_distance(e.x, e.train)),
-    Metric("modes covered", "count", "higher",
-           "missing modes; blind to shape and weights",
-           "plain", lambda e: modes.modes_covered(e.target, e.x)),
-    Metric("within 3σ", "share", "closer to truth",
-           "strays between modes, and tails cut off; blind to missing modes",
-           "share", lambda e: modes.share_within(e.target, e.x)),
-    Metric("mode weight KL", "nats", "lower",
-           "wrong proportions of modes; blind to shape within a mode",
-           "positive", lambda e: modes.weight_kl(e.target, e.x)),
-    Metric("sliced W2", "data units", "lower",
-           "mass in the wrong place; chance mode counts hide fine shape",
-           "positive", lambda e: samples.sliced_w2(e.x, e.y, generator=e.generator)),
-    Metric("energy distance", "data units", "lower",
-           "any difference, large scales first; dull to fine shape",
-           "tailed", lambda e: samples.energy_distance(e.x, e.y, e.generator)),
-    Metric("MMD²", "1", "lower",
-           "any difference, at the median distance; dull to fine shape",
-           "signed", lambda e: e.mmd.statistic),
-    Metric("MMD² p-value", "probability", "higher",
-           "whether MMD² could be chance; not how large it is",
-           "p-value", lambda e: e.mmd.p_value),
-    Metric("precision", "share", "higher",
-           "samples far from any real point; blind to missing modes",
-           "share", lambda e: e.manifold.precision),
-    Metric("recall", "share", "higher",
-           "real points no sample comes near; one stray can hide a gap",
-           "share", lambda e: e.manifold.recall),
-    Metric("density", "1", "closer to truth",
-           "strays, averaged where precision decides; blind to huddling",
-           "plain", lambda e: e.manifold.density),
-    Metric("coverage", "share", "higher",
-           "real points with no sample in their ball; blind to copies",
-           "share", lambda e: e.manifold.coverage),
-)
-# fmt: on
+def unwatched(metrics: Sequence[Metric]) -> Iterable[Metric]:
+    """No line of progress."""
+    return metrics
 
 
 def evaluate(
-    target: GaussianMixture, x: Tensor, train: Tensor, generator: torch.Generator
+    target: GaussianMixture,
+    x: Tensor,
+    train: Tensor,
+    generator: torch.Generator,
+    metrics: Sequence[Metric] = DEFAULT,
+    watch: Watch = unwatched,
 ) -> dict[str, float]:
-    """Every metric of the samples x (n, 2), by name; train is (m, 2).
+    """Metrics of the samples x (n, 2), by name; train is (m, 2).
 
     Two-sample scores compare x with n fresh points of the target. All points count for the
-    scores against the mixture and for the distance to the training set; sliced W2 looks at
-    20,000 a side, the energy distance at 10,000, MMD at 2,000, precision to coverage at
-    5,000. Raises ValueError for points that are too few, not finite, or drawn twice.
+    scores against the mixture and for the distances to the training set; the costlier scores look
+    at the first few thousand, as the defaults in their own signatures say. `watch` wraps the
+    metrics as they are taken, for a line of progress. Raises ValueError for points that are too
+    few, not finite, or drawn twice.
     """
     x, train = _checked(x, "x"), _checked(train, "train")
     y = target.sample(len(x), generator)
@@ -120,19 +55,17 @@ def evaluate(
             "generator: it repeats the draw that gave x or train; seed it with another number"
         )
     evidence = Evidence(target, x, y, train, generator)
-    return {metric.name: float(metric.function(evidence)) for metric in METRICS}
+    return {metric.name: float(metric.function(evidence)) for metric in watch(metrics)}
 
 
-def truth_range(
+def truth_scores(
     target: GaussianMixture, n: int, train: int = TRAIN, draws: int = 20, seed: int = 0
-) -> dict[str, ranges.Range]:
-    """For each metric, the range in which n fresh points of the target fall.
+) -> dict[str, list[float]]:
+    """What n fresh points of the target score on every metric there is, draw by draw.
 
-    `draws` times, a fresh sample of n points is evaluated against a fresh training set of
-    `train` points. The ranges are prediction intervals that hold for all metrics at once
-    with probability 95 % (Bonferroni). They are kept in `data/truth/<target>-<n>.json` and
-    measured anew, with a notice, when target, sizes or settings have changed. Raises
-    ValueError for fewer than two draws, which have no spread.
+    Each of the `draws` samples meets a fresh training set of `train` points. Kept in
+    `data/truth/<target>-<n>.json` and measured anew, with a notice, when target, sizes or
+    settings have changed. Raises ValueError for fewer than two draws, which have no spread.
     """
     if draws < 2:
         raise ValueError(f"draws = {draws}: a spread needs at least 2; 20 is a good number")
@@ -141,50 +74,74 @@ def truth_range(
     kept = ranges.load(name, key)
     if kept is None:
         print(f"{name}: measuring what the truth itself scores, {draws} draws; kept from now on")
-        kept = _measure(target, n, train, draws, torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        each = [_fresh_scores(target, n, train, generator) for _ in range(draws)]
+        kept = {m.name: [scores[m.name] for scores in each] for m in catalogue.METRICS}
         ranges.save(name, key, measured, kept)
     return kept
 
 
+def truth_range(
+    target: GaussianMixture,
+    n: int,
+    train: int = TRAIN,
+    draws: int = 20,
+    seed: int = 0,
+    metrics: Sequence[Metric] = DEFAULT,
+) -> dict[str, ranges.Range]:
+    """For each metric, the range in which n fresh points of the target fall.
+
+    Prediction intervals that hold for all the metrics at once with probability 95 % (Bonferroni).
+    """
+    scores, alpha = truth_scores(target, n, train, draws, seed), ALPHA / len(metrics)
+    return {m.name: ranges.predict(scores[m.name], m.scale, alpha) for m in metrics}
+
+
 def scorecard(
-    target: GaussianMixture, columns: dict[str, Tensor], train: Tensor, generator: torch.Generator
+    target: GaussianMixture,
+    columns: dict[str, Tensor],
+    train: Tensor,
+    generator: torch.Generator,
+    metrics: Sequence[Metric] = DEFAULT,
+    watch: Watch = unwatched,
 ) -> pd.DataFrame:
-    """One row a metric: what the truth scores, then value, inside and score of each column.
+    """One row a metric: what the truth scores, then value, inside, score and p of each column.
 
     Columns are samples (n, 2), all of one size, and meet the same fresh reference points.
-    `score` counts the truth's standard deviations between value and mean. The frame has two
-    levels of columns: `card["truth"]`, `card["VAE"]`, ... Raises ValueError for unequal sizes.
+    `score` counts the truth's standard deviations between value and mean; `p` is how often the
+    truth would be as far off on any of the metrics (Holm's correction). The frame has two levels
+    of columns: `card["truth"]`, `card["VAE"]`, ... Raises ValueError for unequal sizes.
     """
     sizes = {name: len(x) for name, x in columns.items()}
     if len(set(sizes.values())) != 1:
         raise ValueError(f"columns of sizes {sizes}: give at least one, all of the same size")
-    truth = truth_range(target, next(iter(sizes.values())), len(train))
+    truth = truth_range(target, next(iter(sizes.values())), len(train), metrics=metrics)
     start = generator.get_state()
-    card = {("truth", part): [getattr(truth[m.name], part) for m in METRICS] for part in SHOWN}
+    card = {("truth", part): [getattr(truth[m.name], part) for m in metrics] for part in SHOWN}
     for name, x in columns.items():
         generator.set_state(start)  # the same reference points for every column
-        card |= _column(name, evaluate(target, x, train, generator), truth)
-    return pd.DataFrame(card, index=pd.Index([m.name for m in METRICS], name="metric"))
+        values = evaluate(target, x, train, generator, metrics, watch)
+        card |= _column(name, values, truth, metrics)
+    return pd.DataFrame(card, index=pd.Index([m.name for m in metrics], name="metric"))
 
 
-def _column(name: str, values: dict[str, float], truth: dict[str, ranges.Range]) -> dict:
-    rows = [(truth[m.name], values[m.name], m.scale) for m in METRICS]
+def _column(name: str, values: dict, truth: dict, metrics: Sequence[Metric]) -> dict:
+    rows = [(truth[m.name], values[m.name], m.scale) for m in metrics]
+    p_values = [known.p_value(value, scale) for known, value, scale in rows]
     return {
         (name, "value"): [value for _, value, _ in rows],
         (name, "inside"): [known.holds(value) for known, value, _ in rows],
         (name, "score"): [known.score(value, scale) for known, value, scale in rows],
+        (name, "p"): ranges.holm(p_values),
     }
 
 
-def _measure(
-    target: GaussianMixture, n: int, train: int, draws: int, generator: torch.Generator
-) -> dict[str, ranges.Range]:
-    scores = []
-    for _ in range(draws):
-        x, seen = target.sample(n, generator), target.sample(train, generator)
-        scores.append(evaluate(target, x, seen, generator))
-    alpha = ALPHA / len(METRICS)
-    return {m.name: ranges.predict([s[m.name] for s in scores], m.scale, alpha) for m in METRICS}
+def _fresh_scores(
+    target: GaussianMixture, n: int, train: int, generator: torch.Generator
+) -> dict[str, float]:
+    """Every score of a fresh sample against a fresh training set."""
+    x, seen = target.sample(n, generator), target.sample(train, generator)
+    return evaluate(target, x, seen, generator, catalogue.METRICS)
 
 
 def _checked(points: Tensor, name: str) -> Tensor:
@@ -203,10 +160,10 @@ def _checked(points: Tensor, name: str) -> Tensor:
 
 def _key(target: GaussianMixture, measured: dict) -> str:
     """A fingerprint of all that a range depends on, the defaults of the metrics included."""
-    functions = [f for room in (modes, samples) for f in vars(room).values() if _own(f, room)]
+    functions = [f for room in ROOMS for f in vars(room).values() if _own(f, room)]
     settings = {f.__name__: _defaults(f) for f in functions if _defaults(f)}
-    listed = [(m.name, m.scale) for m in METRICS]
-    everything = [target.definition(), measured, settings, listed, ALPHA, EDITION]
+    listed = [(m.name, m.scale) for m in catalogue.METRICS]
+    everything = [target.definition(), measured, settings, listed, catalogue.TWINS, EDITION]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]
 
 

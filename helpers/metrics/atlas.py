@@ -1,0 +1,133 @@
+"""The geometry of a latent plane: borders between components, distortion, information.
+
+`decode` maps latents (n, d) to points (n, 2). Any continuous map onto separated components pays
+for its borders: what lies along them decodes between the components (Tanielian et al. 2020,
+"Learning disconnected manifolds"; Issenhuth et al. 2023, on push-forward generative models).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture as Clusters
+from torch import Tensor
+
+from helpers.targets import GaussianMixture
+
+Decode = Callable[[Tensor], Tensor]
+
+
+class Interval(NamedTuple):
+    """An estimate and the 95 % interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Distortion(NamedTuple):
+    """What the map does to a small disc of latents at each of n places."""
+
+    log_det: Tensor  # (n,), log of the factor by which areas grow
+    condition: Tensor  # (n,), longest over shortest axis of the disc's image
+    stretch: Tensor  # (n,), the longest axis itself
+
+
+@torch.no_grad()
+def border_measure(
+    target: GaussianMixture, decode: Decode, reach: float = 5.0, n: int = 600
+) -> float:
+    """∫ N(z; 0, I) dl along all borders between components in the latent plane.
+
+    The prior's mass within a thin strip around the borders, over the strip's width. On an n × n
+    grid over [−reach, reach]², neighbours in four directions that differ are counted and weighed
+    as the Cauchy–Crofton formula says; within 5 % of the truth at any slope of a border.
+    """
+    ticks = torch.linspace(-reach, reach, n, dtype=torch.float64)
+    z = torch.cartesian_prod(ticks, ticks)  # (n², 2)
+    owner = target.classify(decode(z.float())).view(n, n).numpy()
+    density = (torch.exp(-0.5 * z.square().sum(-1)) / (2 * math.pi)).view(n, n).numpy()
+    step = 2 * reach / (n - 1)
+    straight = sum(_crossed(owner, density, *way) for way in ((1, 0), (0, 1)))
+    slanted = sum(_crossed(owner, density, *way) for way in ((1, 1), (1, -1)))
+    return float(math.pi / 8 * step * (straight + slanted / math.sqrt(2)))
+
+
+def _crossed(owner: np.ndarray, density: np.ndarray, down: int, right: int) -> float:
+    """Prior density summed over the pairs of cells, one such step apart, that differ in owner."""
+    rows, columns = owner.shape
+    here = np.s_[: rows - down, max(0, -right) : columns - max(0, right)]
+    there = np.s_[down:, max(0, right) : columns - max(0, -right)]
+    mean = (density[here] + density[there]) / 2
+    return float((mean * (owner[here] != owner[there])).sum())
+
+
+def strips(weights: Tensor) -> float:
+    """Border measure of parallel strips that hold the weights (k,), in the order given."""
+    cuts = stats.norm.ppf(weights.double().cumsum(0)[:-1].numpy())
+    return float(stats.norm.pdf(cuts).sum())
+
+
+def rays(k: int) -> float:
+    """Border measure of k rays from the origin, whatever the angles between them."""
+    return k / (2 * math.sqrt(2 * math.pi))
+
+
+def island(weights: Tensor, centre: int) -> float:
+    """Border measure of a disc that holds one weight, the rest around it parted by rays."""
+    radius = math.sqrt(-2 * math.log(1 - weights[centre].item()))
+    circle = radius * math.exp(-(radius**2) / 2)
+    return circle + (len(weights) - 1) / math.sqrt(2 * math.pi) * float(stats.norm.sf(radius))
+
+
+def mutual_information(
+    target: GaussianMixture, draw: Decode, z: Tensor, draws: int = 1, resamples: int = 200
+) -> Interval:
+    """I(component; z) in nats, of latents (n, d) from the prior: at most the weights' entropy.
+
+    H(c) − H(c | z), where the component c of a point has its probabilities under the target, and
+    those given z are their mean over `draws` decoded points x ~ p(x | z). The interval comes from
+    resampling the latents (bootstrap), from a seed of its own.
+    """
+    with torch.no_grad():
+        each = [target.responsibilities(draw(z)) for _ in range(draws)]
+    given = torch.stack(each).mean(0)  # (n, k)
+    known = torch.special.entr(given).sum(-1)  # (n,)
+    generator = torch.Generator().manual_seed(0)
+    picks = [torch.randint(len(z), (len(z),), generator=generator) for _ in range(resamples)]
+    spread = torch.stack([_information(given[pick], known[pick]) for pick in picks])
+    low, high = spread.quantile(torch.tensor([0.025, 0.975], dtype=spread.dtype)).tolist()
+    return Interval(_information(given, known).item(), low, high)
+
+
+def _information(given: Tensor, known: Tensor) -> Tensor:
+    return torch.special.entr(given.mean(0)).sum() - known.mean()
+
+
+def weight_entropy(target: GaussianMixture) -> float:
+    """H of the component's weights in nats: all that z could tell."""
+    return torch.special.entr(target.weights).sum().item()
+
+
+@torch.no_grad()
+def distortion(decode: Decode, z: Tensor, step: float = 1e-3) -> Distortion:
+    """Jacobian of the map at latents (n, 2), by central differences."""
+    offsets = step * torch.eye(z.shape[1])
+    columns = [(decode(z + o) - decode(z - o)) / (2 * step) for o in offsets]
+    longest, shortest = torch.linalg.svdvals(torch.stack(columns, -1).double()).unbind(-1)
+    shortest = shortest.clamp(min=1e-12)  # a dead direction: flat, not infinite
+    return Distortion(longest.log() + shortest.log(), longest / shortest, longest)
+
+
+def cluster_agreement(codes: Tensor, components: Tensor) -> float:
+    """Adjusted Rand index of clusters found in the codes (n, d) and the true components (n,).
+
+    One for the same division, zero by chance. The clusters are Gaussians fitted by EM, as many
+    as there are components.
+    """
+    found = Clusters(int(components.max()) + 1, n_init=3, random_state=0).fit_predict(codes.numpy())
+    return float(adjusted_rand_score(components.numpy(), found))
