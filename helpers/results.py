@@ -48,9 +48,9 @@ def _row(name: str) -> str:
 def _truth() -> str:
     """What fresh samples of the target itself score, as the scorecard measured it."""
     path = REPOSITORY / "data" / "truth" / "gmm5-100000.json"
-    ranges = json.loads(path.read_text(encoding="utf-8"))["ranges"]
-    share, kl = (ranges[name]["mean"] for name in ("within 3σ", "mode weight KL"))
-    modes = f"{ranges['modes covered']['mean']:.0f}"
+    scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
+    share, kl = (mean(scores[name]) for name in ("within 3σ", "mode weight KL"))
+    modes = f"{mean(scores['modes covered']):.0f}"
     row = f"| *fresh samples of the truth* | | | {modes} | {share:.1%} | {kl:.0e} | 0 |"
     return row.replace("%", " %")
 

@@ -8,7 +8,6 @@ from small import recipe
 from torch import nn
 
 from helpers import building, probes
-from helpers.models import Gaussian
 from helpers.targets import Labelled, gmm5
 
 TARGET = gmm5()
@@ -96,39 +95,6 @@ def test_final_scores_of_the_truth_find_every_mode():
     assert found["modes"] == 5
     assert found["radius_ratio"] == pytest.approx([1] * 5, abs=0.05)
     assert "nll" not in found
-
-
-class Copier(nn.Module):
-    """An encoder and a decoder that ignore their input: p(x) is N(mean, 1), whatever z is."""
-
-    def __init__(self, latent):
-        super().__init__()
-        self.latent = latent
-        self.encoder = self.posterior
-        self.decoder = self.likelihood
-
-    def posterior(self, x):
-        zeros = torch.zeros(len(x), self.latent)
-        return Gaussian(zeros, zeros)
-
-    def likelihood(self, z):
-        mean = torch.zeros(*z.shape[:-1], 2)
-        return Gaussian(mean, torch.zeros(1))
-
-
-@pytest.mark.parametrize(
-    ("latent", "how"), [(1, "quadrature"), (2, "quadrature"), (3, "importance")]
-)
-def test_the_likelihood_of_a_model_that_ignores_its_code_is_a_gaussians(latent, how):
-    test = TARGET.sample(200, rng(4))
-    found = probes.exact_likelihood(Copier(latent), TARGET, test, rng(5))
-    normal = torch.distributions.Normal(0.0, 1.0)
-    nll = -normal.log_prob(test.double()).sum(-1).mean().item()
-    truth = -TARGET.log_prob(test).mean().item()
-    assert found["nll_by"].startswith(how)
-    assert found["nll"] == pytest.approx(nll, rel=1e-4)
-    assert found["nll_truth"] == pytest.approx(truth, rel=1e-6)
-    assert found["kl"] == pytest.approx(nll - truth, rel=1e-4)
 
 
 def test_fewer_held_out_points_than_a_film_shows_are_all_shown(vae):

@@ -82,7 +82,7 @@ def energy_distance(
 def mmd(
     x: Tensor,
     y: Tensor,
-    permutations: int = 200,
+    permutations: int = 500,
     generator: torch.Generator | None = None,
     cap: int = 2_000,
 ) -> MMD:

@@ -50,11 +50,11 @@ def covariance_error(target: GaussianMixture, x: Tensor) -> float:
     return _weighted_root(target, x, lambda u: (torch.cov(u.T) - eye).square().sum())
 
 
-def bridge_mass(target: GaussianMixture, x: Tensor, sigma: float = 4.0) -> float:
+def bridge_mass(target: GaussianMixture, x: Tensor, sigma: float = 3.0) -> float:
     """Share of the points between modes: (n, 2) to one number.
 
     Further than `sigma` from every component, yet inside the rectangle that their means span.
-    The truth keeps at most exp(−sigma²/2), 3 · 10⁻⁴, out there.
+    The truth keeps at most exp(−sigma²/2), 1.1 %, out there.
     """
     far = target.mahalanobis2(x).amin(-1) > sigma**2
     low, high = target.means.amin(0), target.means.amax(0)

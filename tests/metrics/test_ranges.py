@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from helpers.metrics import ranges
-from helpers.metrics.ranges import Range, predict
+from helpers.metrics.ranges import holm, predict
 
 FAMILIES = {
     "plain": stats.norm(loc=-3.6, scale=0.01),
@@ -79,7 +79,45 @@ def test_not_a_number_is_never_inside():
     assert not predict([1.0, 2.0], "plain", 0.05).holds(math.nan)
 
 
-ONE = {"within 3σ": Range(0.9, 0.1, 0.7, 1.0, 1.2, 0.2)}
+@pytest.mark.parametrize("scale", ["plain", "tailed", "p-value"])
+def test_p_values_of_one_more_draw_are_uniform(scale):
+    trials = draws(scale, (1_000, 21)).tolist()
+    found = [predict(rest, scale, 0.05).p_value(last, scale) for *rest, last in trials]
+    assert stats.kstest(found, stats.uniform().cdf).pvalue > 1e-3
+
+
+def test_a_p_value_below_alpha_is_a_value_outside():
+    known = predict([1.0, 2.0, 4.0, 9.0], "plain", 0.05)
+    for value in (known.low - 0.01, known.low + 0.01, known.high - 0.01, known.high + 0.01):
+        assert (known.p_value(value, "plain") < 0.05) == (not known.holds(value))
+
+
+def test_p_values_at_the_edges():
+    still = predict([5.0, 5.0], "plain", 0.05)
+    assert (still.p_value(5.0, "plain"), still.p_value(4.0, "plain")) == (1, 0)
+    assert predict([1.0, 2.0], "plain", 0.05).p_value(math.nan, "plain") == 0
+
+
+def test_holms_correction_is_that_of_the_textbook():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1, 1]
+
+
+def test_holm_raises_a_false_alarm_in_one_family_of_twenty():
+    families = np.random.default_rng(0).uniform(size=(4_000, 8)).tolist()
+    assert np.mean([min(holm(p)) < 0.05 for p in families]) == pytest.approx(0.05, abs=0.012)
+
+
+def test_values_that_are_not_finite_are_left_out_and_too_few_hold_everything():
+    assert predict([1.0, math.inf, 2.0, math.nan, 3.0], "plain", 0.05) == predict(
+        [1.0, 2.0, 3.0], "plain", 0.05
+    )
+    unknown = predict([1.0, math.nan], "plain", 0.05)
+    assert unknown.holds(-1e9)
+    assert unknown.holds(1e9)
+
+
+ONE = {"within 3σ": [0.9, 0.1, 0.7]}
 
 
 def test_what_is_saved_is_loaded_back():
@@ -93,7 +131,7 @@ def test_another_key_or_name_loads_nothing():
     assert ranges.load("nowhere-10", "key") is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": "key", "ranges": {"m": {"low": 1}}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": "key", "scores": {"m": 1}}'])
 def test_a_damaged_file_loads_nothing(text):
     path = ranges.save("gmm5-10", "key", {}, ONE)
     path.write_text(text, encoding="utf-8")

@@ -73,5 +73,5 @@ def test_only_what_lies_between_counts_as_a_bridge():
     x = APART.sample(980, rng(5))
     before = shape.bridge_mass(APART, torch.cat([x, torch.full((20, 2), 50.0)]))
     halfway = ((APART.means[0] + APART.means[1]) / 2).float().expand(20, 2)
-    assert before <= 0.002  # beyond 4σ by chance
+    assert before <= 0.012  # beyond 3σ by chance
     assert shape.bridge_mass(APART, torch.cat([x, halfway])) == pytest.approx(before + 0.02)
