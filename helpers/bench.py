@@ -19,24 +19,19 @@ import torch
 
 from helpers import (
     animation,
-    building,
+    contenders,
     costs,
     experiments,
     films,
-    peers,
-    recipes,
     recorder,
     runs,
-    usual,
 )
 from helpers.compiling import CACHE
 from helpers.devices import one_thread
 from helpers.probes import FILMED
 from helpers.recorder import stream
 from helpers.targets import GaussianMixture, gmm5
-from helpers.training import train_gans, train_vaes
 
-TOGETHER, LARGE = 8, 1_024  # seeds in one pass, and their batch
 EPOCHS = 250  # of a base recipe
 SIDE = 2_048  # of the matrices whose product is the machine's ceiling
 FRAMES = 250  # of the film that is timed, as of the real ones
@@ -59,7 +54,7 @@ def measure(rounds: int = 7, say: Say = print) -> dict:
 def family_times(family: str, target: GaussianMixture, rounds: int, say: Say) -> dict:
     """One family: seconds of every round by contender, of compiling, and arithmetic an epoch."""
     recipe = experiments.named(family)
-    running = contenders(recipe, target)
+    running = contenders.contenders(recipe, target)
     first = {name: next(training) for name, training in running.items()}
     times: dict[str, list[float]] = {name: [] for name in running}
     for number in range(1, rounds + 1):
@@ -67,7 +62,7 @@ def family_times(family: str, target: GaussianMixture, rounds: int, say: Say) ->
             times[name].append(next(training))
         shown = ", ".join(f"{name} {column[-1]:.2f} s" for name, column in times.items())
         say(f"{family}, round {number}: {shown}")
-    again = next(ours(recipe, target, 1))  # finds on disk what the first one compiled
+    again = next(contenders.ours(recipe, target, 1))  # finds on disk what the first one compiled
     usually = median(times["ours"])
     return {
         "seconds": times,
@@ -75,53 +70,6 @@ def family_times(family: str, target: GaussianMixture, rounds: int, say: Say) ->
         "compile_warm": again - usually,
         "gflop": costs.training_flops(recipe, target) / recipe.epochs / 1e9,
     }
-
-
-def contenders(recipe: recipes.Recipe, target: GaussianMixture) -> dict[str, Iterator[float]]:
-    """By name, endless trainings that yield the seconds of each epoch, for one model."""
-    large = recipes.changed(recipe, batch=LARGE)
-    found = {
-        "usual": usual_loop(recipe, target),
-        "ours": ours(recipe, target, 1),
-        "together": ours(large, target, TOGETHER),
-    }
-    if recipe.family == "vae" and peers.has_pythae():
-        found["pythae"] = off_the_shelf(recipe, target)
-    return found
-
-
-def usual_loop(recipe: recipes.Recipe, target: GaussianMixture) -> Iterator[float]:
-    """The textbook's loop on the recipe's networks."""
-    points, generator = runs.data(target).train.points, stream(0)
-    networks = runs.fresh(recipe, target, points, generator)
-    rest = (points, recipe.batch, recipe.learning_rate, generator)
-    if recipe.family == "vae":
-        return usual.train_vae(networks[0], *rest)
-    return usual.train_gan(*networks, *rest)
-
-
-def off_the_shelf(recipe: recipes.VAERecipe, target: GaussianMixture) -> Iterator[float]:
-    """pythae's trainer on the recipe's networks."""
-    points = runs.data(target).train.points
-    vae, _ = runs.fresh(recipe, target, points, stream(0))
-    with tempfile.TemporaryDirectory() as folder:
-        rest = (recipe.batch, recipe.learning_rate, folder)
-        yield from peers.pythae(vae, vae.encoder.standardise(points), *rest)
-
-
-def ours(recipe: recipes.Recipe, target: GaussianMixture, members: int) -> Iterator[float]:
-    """Our training of so many seeds in one pass; the first epoch includes compiling."""
-    points, streams = runs.data(target).train.points, [stream(seed) for seed in range(members)]
-    built = [runs.fresh(recipe, target, points, generator) for generator in streams]
-    common = (building.objective(recipe), points, points[:1], building.settings(recipe))
-    if recipe.family == "vae":
-        training = train_vaes([vae for vae, _ in built], *common, generators=streams)
-    else:
-        training = train_gans(built, *common, generators=streams)
-    before = 0.0
-    for snapshot, *_ in training:
-        yield (snapshot.seconds - before) / members
-        before = snapshot.seconds
 
 
 def ceiling(rounds: int = 7) -> float:
@@ -194,12 +142,12 @@ def as_markdown(found: dict) -> str:
         _line("pythae's trainer, an epoch", [_seconds(times, "pythae") for times in both]),
         _line("ours, the same steps", [_faster(times, "ours") for times in both]),
         _line(
-            f"ours, {TOGETHER} seeds at batch {LARGE:,}, a model and epoch",
+            f"ours, {contenders.TOGETHER} seeds at batch {contenders.LARGE:,}, a model and epoch",
             [_faster(times, "together") for times in both],
         ),
         _line(
             f"share of the matrix ceiling, {found['ceiling_gflops']:.0f} GFLOP/s: usual, ours, "
-            f"{TOGETHER} seeds",
+            f"{contenders.TOGETHER} seeds",
             [_shares(times, found["ceiling_gflops"]) for times in both],
         ),
         _line(

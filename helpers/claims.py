@@ -30,6 +30,7 @@ class Ledger:
     def __init__(self, name: str):
         self.name = name
         self.rows: dict[str, dict] = {}  # by claim: running a cell again replaces its row
+        self.answers: dict[str, str] = {}  # by question
 
     def claim(self, text: str, holds: bool, value: object = None) -> None:
         """Print the claim with its value, record it, and raise ClaimFailed when it is false.
@@ -47,10 +48,16 @@ class Ledger:
         if mark == FAILS:
             raise ClaimFailed(f"does not hold: {line}")
 
+    def note(self, question: str, text: str) -> None:
+        """Keep an answer as it is shown, with its numbers, beside the claims it stands on."""
+        self.answers[question] = text
+        self._save()
+
     def _save(self) -> None:
         path = output(*_record(self.name))
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        record = {"notebook": self.name, "claims": list(self.rows.values())}
+        answers = [{"question": q, "text": text} for q, text in self.answers.items()]
+        record = {"notebook": self.name, "claims": [*self.rows.values()], "answers": answers}
         text = json.dumps(record, indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
         os.replace(temporary, path)
@@ -68,11 +75,16 @@ def ledger(*names: str) -> list[dict]:
     ]
 
 
-def _recorded(name: str) -> list[dict]:
+def answered(name: str) -> dict[str, str]:
+    """The answers of a notebook by question; raises NoClaims where it has not been run."""
+    return {row["question"]: row["text"] for row in _recorded(name, "answers")}
+
+
+def _recorded(name: str, part: str = "claims") -> list[dict]:
     path = existing(*_record(name))
     remedy = f"run {name}.ipynb from its first cell to its last, then ask again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["claims"]
+        return json.loads(path.read_text(encoding="utf-8"))[part]
     except FileNotFoundError:
         raise NoClaims(f"{name}: no claims in {'/'.join(_record(name))}; {remedy}") from None
     except (ValueError, KeyError, TypeError):

@@ -11,6 +11,7 @@ import joblib
 import torch
 
 from helpers import (
+    contenders,
     costs,
     experiments,
     mixtures,
@@ -39,6 +40,7 @@ CODE = {
     "references": (*MEASURES, "helpers.densities"),
     "faults": (*MEASURES, "helpers.metrics.faults"),
     "mixtures": ("helpers.metrics.modes",),
+    "pace": ("helpers.training",),
 }
 
 
@@ -139,9 +141,17 @@ def _mixtures(workers: int, say: Say) -> dict:
     return mixtures.benchmark(TEN)
 
 
+def _pace(workers: int, say: Say) -> dict:
+    """Seconds of one epoch by recipe; all in turn in one process, so never beside other work."""
+    narrow = [recipes.widened(experiments.named(n), w) for n, w in product(FRONTS, WIDTHS)]
+    timed = {recipe.name: recipe for recipe in [*map(experiments.named, MANY), *narrow]}
+    return contenders.paces(timed, gmm5(), say)
+
+
 RECORDS: dict[str, Callable[[int, Say], dict]] = {
     "faults": _faults,
     "portraits": portraits_of_runs,
     "references": _references,
     "mixtures": _mixtures,
+    "pace": _pace,
 }

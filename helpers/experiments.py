@@ -11,7 +11,7 @@ HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
 LONGER = {**FULL, "epochs": 40}
 # Fronts over widths: many trainings, so short ones; IWAE sees eight codes a point in half the time.
 FRONT = {"variance": "full", "batch": 512, "learning_rate": 6e-3}
-GAN_FRONT = {"epochs": 30, "batch": 512, "learning_rate": 2e-3, "activation": "relu"}
+GAN_FRONT = {"epochs": 25, "batch": 512, "learning_rate": 2e-3, "activation": "relu"}
 WIDE = {"generator": (64, 128), "activation": "relu", "epochs": 15}  # a decoder's own shape
 
 # Large batches cost less a point, and bear a higher rate; a lighter KL at first keeps the codes of
@@ -74,13 +74,13 @@ _STUDIES = (
     GANRecipe(name="gan-warm", idea="starts as a VAE's decoder", start="vae-beta-1", **WIDE),
 )
 _FRONTS = (
-    VAERecipe(name="vae-front", idea="ELBO at every width", epochs=30, **FRONT),
+    VAERecipe(name="vae-front", idea="ELBO at every width", epochs=20, **FRONT),
     VAERecipe(
         name="vae-front-iwae",
         idea="the same decoders, a tighter bound",
         objective="iwae",
         samples=8,
-        epochs=15,
+        epochs=10,
         **FRONT,
     ),
     GANRecipe(name="gan-front", idea="generators of every width", **GAN_FRONT),
@@ -101,7 +101,7 @@ _MIXTURES = (
         name="gan-mixture",
         idea="for rings and grids of narrow modes",
         generator=(64, 64, 64),
-        epochs=80,
+        epochs=70,
         batch=512,
         learning_rate=2e-3,
         activation="relu",

@@ -173,6 +173,26 @@ def pareto(
     ax.legend()
 
 
+def matrix(
+    ax: Axes, values: ArrayLike, rows: Sequence[str], columns: Sequence[str], label: str
+) -> None:
+    """Shares from 0 to 1 as a grid of cells, rows × columns; `label` says what they are shares of.
+
+    Darker is more; each cell has its value in per cent, but for those of less than one.
+    """
+    shares = np.asarray(values, float)
+    image = ax.imshow(shares, vmin=0, vmax=1, cmap="Purples", aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.01:
+            colour = "white" if share > 0.55 else ROLES["truth"]
+            text = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
+            ax.text(column, row, f"{100 * share:.0f}", **text)
+    ax.set_yticks(range(len(rows)), rows, fontsize=8)
+    ax.set_xticks(range(len(columns)), columns, fontsize=7, rotation=90)
+    ax.grid(False)
+    ax.figure.colorbar(image, ax=ax, label=label, shrink=0.6)
+
+
 def _bands(
     ax: Axes,
     x: ArrayLike,

@@ -76,9 +76,14 @@ def networks(
 
 
 def _common_state(recorders: Sequence[Recorder]) -> dict | None:
-    """The earliest state that the recorders saved, all of them taken back to its epoch."""
+    """The earliest state that the recorders saved, all of them taken back to its epoch.
+
+    None, and all at the start, where one of them, killed before it could save, left nothing.
+    """
     states = [recorder.take_up() for recorder in recorders]
     if None in states:
+        for recorder in recorders:
+            recorder.rewind(0)
         return None
     state = min(states, key=lambda state: state["epoch"])
     if len(state["streams"]) != len(recorders):

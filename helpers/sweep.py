@@ -13,7 +13,7 @@ from itertools import product
 
 import joblib
 
-from helpers import experiments, recipes, recording, runs, storage
+from helpers import experiments, recipes, recording, runs
 from helpers.storage import BadRun
 from helpers.targets import GaussianMixture
 
@@ -95,16 +95,10 @@ def work(job: Job, refresh: bool = False, fast: bool = True) -> str:
         return f"{job.label}: there already"
     train = partial(recording.train, job.recipe, job.target, missing, device="cpu", fast=fast)
     try:
-        train(resume=_all_left_something(job, missing))
+        train(resume=True)
     except BadRun:  # what a killed training left belongs to other company, or to older code
         train()
     return f"{job.label}: trained {', '.join(map(str, missing))}"
-
-
-def _all_left_something(job: Job, seeds: Sequence[int]) -> bool:
-    """Whether each seed has a state to go on from; killed while saving, only some may have one."""
-    stems = [runs.saved_stem(job.recipe, job.target, seed) for seed in seeds]
-    return None not in [storage.read_checkpoint(stem) for stem in stems]
 
 
 @contextlib.contextmanager

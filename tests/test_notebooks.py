@@ -1,8 +1,9 @@
 import nbformat
 import pytest
 
-from helpers import notebooks
+from helpers import claims, notebooks
 from helpers.claims import Ledger
+from helpers.places import REPOSITORY
 from helpers.rendering import RenderFailed
 
 
@@ -85,3 +86,29 @@ def test_summary_counts_claims_films_and_runs(notebook, tiny):
     assert lines[2] == ["labs/Second.ipynb", "7.5", "1", "of", "2"]
     assert lines[3] == ["film", "media/gan.mp4:", "1.5", "MB"]
     assert lines[4][0] == "1"
+
+
+def outputs(path):
+    """All printed lines and all Markdown that a notebook's cells have left."""
+    lines, pages = [], []
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            lines += output.text.splitlines() if output.output_type == "stream" else []
+            pages.append(output.get("data", {}).get("text/markdown", ""))
+    return lines, pages
+
+
+@pytest.mark.parametrize("name", notebooks.STORY)
+def test_every_number_shown_is_that_of_the_committed_record(name, monkeypatch):
+    monkeypatch.delenv("FIVE_GAUSSIANS_OUT")
+    lines, pages = outputs(REPOSITORY / name)
+    stem = name.removesuffix(".ipynb")
+    rows = claims.ledger(stem)
+    shown = [line[2:] for line in lines if line.startswith(claims.HOLDS)]
+    assert shown == [
+        f"{row['claim']}  [{row['value']}]" if row["value"] else row["claim"] for row in rows
+    ]
+    answers = claims.answered(stem)
+    assert [f"### {q}\n\n{text}" for q, text in answers.items()] == [
+        page for page in pages if page.startswith("### ")
+    ]

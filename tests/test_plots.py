@@ -152,3 +152,10 @@ def test_pareto_draws_all_runs_and_the_front_through_the_best(ax):
     assert ax.collections[0].get_offsets().tolist() == np.column_stack(runs).tolist()
     assert ax.lines[0].get_xydata().tolist() == [[10, 5], [30, 2]]
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+
+
+def test_a_matrix_writes_each_share_but_the_vanishing_ones(ax):
+    plots.matrix(ax, [[0.0, 1.0], [0.25, 0.004]], ["a", "b"], ["x", "y"], "power")
+    assert [(t.get_position(), t.get_text()) for t in ax.texts] == [((1, 0), "100"), ((0, 1), "25")]
+    assert ax.images[0].get_array().tolist() == [[0, 1], [0.25, 0.004]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]

@@ -1,0 +1,47 @@
+"""The benchmark's contenders on a few points, and how recipes are timed in turn."""
+
+from itertools import islice
+from types import SimpleNamespace
+
+import pytest
+from small import recipe, shrink
+
+from helpers import contenders, targets
+
+
+@pytest.mark.parametrize("family", ["vae", "gan"])
+def test_every_contender_trains(monkeypatch, family):
+    shrink(monkeypatch)
+    monkeypatch.setattr(contenders, "LARGE", 200)
+    monkeypatch.setattr(contenders, "TOGETHER", 2)
+    settings = contenders.building.settings
+    monkeypatch.setattr(
+        contenders.building, "settings", lambda recipe: settings(recipe, fast=False)
+    )
+    for name, training in contenders.contenders(recipe(family), targets.gmm5()).items():
+        first, second = islice(training, 2)
+        assert first > 0, name
+        assert second > 0, name
+
+
+def test_seconds_are_those_of_one_model_and_one_epoch(monkeypatch):
+    shrink(monkeypatch)
+    snapshots = [(SimpleNamespace(seconds=s),) * 4 for s in (8.0, 12.0, 20.0)]
+    monkeypatch.setattr(contenders, "train_vaes", lambda *a, **k: iter(snapshots))
+    assert list(contenders.ours(recipe("vae"), targets.gmm5(), 4)) == [2, 1, 2]
+
+
+def test_paces_are_medians_of_rounds_taken_in_turn_without_the_first(monkeypatch):
+    times = {"vae": iter([99, 1, 5, 3]), "gan": iter([99, 2, 2, 8])}
+    order = []
+
+    def ours(it, target, members):
+        for seconds in times[it.family]:
+            order.append(it.family)
+            yield seconds
+
+    monkeypatch.setattr(contenders, "ours", ours)
+    pair = {"one": recipe("vae"), "two": recipe("gan")}
+    found = contenders.paces(pair, targets.gmm5(), lambda line: None, rounds=3)
+    assert found == {"one": 3, "two": 2}
+    assert order == ["vae", "gan"] * 4
