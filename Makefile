@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint unit notebooks runs bench format clean
+.PHONY: help setup run test test-fast lint unit notebooks runs evidence bench format clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ notebooks: $(READY) unit
 
 runs: $(READY) ## train all recipes from seeds 0-4 again whose code or recipe changed (an hour)
 	$(PY) -m helpers sweep all --refresh
+
+evidence: $(READY) ## train what the answers rest on where it is missing, and measure it anew (hours)
+	$(PY) -m helpers evidence --train
 
 bench: $(READY) ## measure the speed of training beside the usual loop (five minutes)
 	$(PY) -m helpers bench

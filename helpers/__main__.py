@@ -118,6 +118,7 @@ def _add_evidence(group) -> None:
     add = _command(group, "evidence", commands.measure_all, text).add_argument
     add("names", nargs="*", metavar="NAME", help=f"of {', '.join(evidence.RECORDS)}; default all")
     add("--workers", type=flags.count, default=2, metavar="N", help="processes; default 2")
+    add("--train", action="store_true", help="first train the runs that are missing or out of date")
 
 
 def _add_bench(group) -> None:

@@ -115,6 +115,9 @@ def train_all(options: argparse.Namespace) -> None:
 def measure_all(options: argparse.Namespace) -> None:
     """Make the records that notebooks and README rest on, or those that are named."""
     say = partial(print, flush=True)
+    if options.train:
+        for line in sweep.sweep(evidence.jobs(), options.workers, refresh=True):
+            say(line)
     evidence.make(options.names or list(evidence.RECORDS), options.workers, say)
 
 

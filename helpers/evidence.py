@@ -21,6 +21,7 @@ from helpers import (
     references,
     runs,
     sweep,
+    targets,
     trust,
 )
 from helpers.provenance import code_fingerprint
@@ -84,6 +85,18 @@ def make(names: Sequence[str], workers: int = 2, say: Say = print) -> None:
         say(f"wrote {save(name, content)}")
 
 
+def jobs() -> list[sweep.Job]:
+    """Every training that the records speak of."""
+    seeds: dict[recipes.Recipe, list[int]] = {}
+    for recipe, seed in _portrayed():
+        seeds.setdefault(recipe, []).append(seed)
+    found = [sweep.Job(recipe, gmm5(), tuple(group)) for recipe, group in seeds.items()]
+    return found + [
+        sweep.Job(experiments.named(name), targets.named(target), TEN)
+        for name, target in product(mixtures.RECIPES, mixtures.TARGETS)
+    ]
+
+
 def portraits_of_runs(workers: int, say: Say) -> dict:
     """`portraits.portrait` of every saved run that the answers speak of, by `recipe/seed`."""
     kept = _kept("portraits")
@@ -144,7 +157,9 @@ def _mixtures(workers: int, say: Say) -> dict:
 def _pace(workers: int, say: Say) -> dict:
     """Seconds of one epoch by recipe; all in turn in one process, so never beside other work."""
     narrow = [recipes.widened(experiments.named(n), w) for n, w in product(FRONTS, WIDTHS)]
-    timed = {recipe.name: recipe for recipe in [*map(experiments.named, MANY), *narrow]}
+    timed = {
+        recipe.name: recipe for recipe in [*map(experiments.named, (*MANY, "vae-full")), *narrow]
+    }
     return contenders.paces(timed, gmm5(), say)
 
 

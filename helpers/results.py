@@ -1,58 +1,101 @@
-"""The README's tables, made from committed records: scores of the runs, and speeds.
+"""The README's tables, made from committed records: scores of the runs, mixtures and speeds.
 
 `python -m helpers.results` writes them between their markers in README.md; a test compares.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import mean
 
-from helpers import bench, costs, experiments, runs
+from helpers import bench, evidence, experiments, mixtures
 from helpers.places import REPOSITORY
 from helpers.storage import replace_file
-from helpers.targets import gmm5
 
-SEEDS = (0, 1, 2, 3, 4)
 ROWS = {
     "vae": "VAE, as assigned (unit variance)",
     "vae-fast": "the same in a fifth of the time",
     "vae-full": "VAE, full covariance",
-    "vae-iwae": "VAE, full covariance, IWAE (K = 8)",
+    "vae-best": "VAE, full covariance, IWAE (K = 8)",
     "gan": "GAN, as assigned",
     "gan-fast": "the same in a fifth of the time",
+    "gan-best": "GAN, least squares, wider",
 }
 HEAD = (
     "| model | parameters trained | seconds | modes | within 3σ | KL of mode weights "
-    "| KL(p* ‖ model) |\n|---|---|---|---|---|---|---|"
+    "| KL(p* ‖ model) | total variation |\n|---|---|---|---|---|---|---|---|"
 )
+MIXED = {
+    "gan-mixture": "GAN, ours",
+    "vae-mixture": "VAE (IWAE), ours",
+    "truth": "*fresh samples of the truth*",
+}
 
 
 def scores() -> str:
-    """A Markdown table: mean over five seeds, 100,000 samples each; and the truth's own line."""
-    return "\n".join([HEAD, *map(_row, ROWS), _truth()]) + "\n"
+    """A Markdown table: means over all seeds, 100,000 samples each; and the truth's own line."""
+    portraits, pace = evidence.load("portraits"), evidence.load("pace")
+    rows = [_row(name, _seeds(portraits, name), pace[name]) for name in ROWS]
+    return "\n".join([HEAD, *rows, _fitted(), _truth()]) + "\n"
 
 
-def _row(name: str) -> str:
-    group = [runs.load(experiments.named(name), gmm5(), seed) for seed in SEEDS]
-    found = {key: [run.metrics[key] for run in group] for key in ("share", "weight_kl", "modes")}
-    kls = [run.metrics["kl"] for run in group if "kl" in run.metrics]
-    kl = f"{mean(kls):.3f} nats" if kls else "no density"
+def _seeds(portraits: dict, name: str) -> list[dict]:
+    return [one for key, one in portraits.items() if key.startswith(f"{name}/")]
+
+
+def _row(name: str, group: Sequence[dict], pace: float) -> str:
+    found = {key: [one[key] for one in group] for key in ("share", "weight_kl", "modes", "kl")}
     modes = f"{min(found['modes'])} on every seed" if len(set(found["modes"])) == 1 else "varies"
-    seconds = mean(run.history["seconds"][-1] for run in group)
+    kl = f"{mean(found['kl']):.3f} nats" if None not in found["kl"] else "infinite"
+    seconds = pace * experiments.named(name).epochs
+    variation = mean(one["divergences"]["total_variation"][0] for one in group)
     return (
-        f"| {ROWS[name]} | {costs.sizes(group[0])['trained']:,} | {seconds:.0f} | {modes} | "
-        f"{mean(found['share']):.1%} | {mean(found['weight_kl']):.0e} | {kl} |"
+        f"| {ROWS[name]} | {group[0]['trained']:,} | {seconds:.0f} | {modes} | "
+        f"{mean(found['share']):.1%} | {mean(found['weight_kl']):.0e} | {kl} | {variation:.3f} |"
+    ).replace("%", " %")
+
+
+def _fitted() -> str:
+    """The line of the mixture that EM fits, told how many Gaussians there are."""
+    found = evidence.load("references")["Gaussian mixture by EM"]
+    (forward, _), (variation, _) = (
+        found["divergences"][kind] for kind in ("forward", "total_variation")
+    )
+    return (
+        f"| *a Gaussian mixture fitted by EM* | {found['sampler']} | {found['seconds']:.0f} | | "
+        f"{found['share']:.1%} | {found['weight_kl']:.0e} | {abs(forward):.3f} nats | "
+        f"{variation:.3f} |"
     ).replace("%", " %")
 
 
 def _truth() -> str:
     """What fresh samples of the target itself score, as the scorecard measured it."""
     path = REPOSITORY / "data" / "truth" / "gmm5-100000.json"
-    scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
-    share, kl = (mean(scores[name]) for name in ("within 3σ", "mode weight KL"))
-    modes = f"{mean(scores['modes covered']):.0f}"
-    row = f"| *fresh samples of the truth* | | | {modes} | {share:.1%} | {kl:.0e} | 0 |"
+    found = json.loads(path.read_text(encoding="utf-8"))["scores"]
+    share, kl = (mean(found[name]) for name in ("within 3σ", "mode weight KL"))
+    modes = f"{mean(found['modes covered']):.0f}"
+    row = f"| *fresh samples of the truth* | | | {modes} | {share:.1%} | {kl:.0e} | 0 | 0 |"
     return row.replace("%", " %")
+
+
+def mixed() -> str:
+    """A Markdown table of the published benchmark, ours and the truth below the published."""
+    found = evidence.load("mixtures")
+    head = "| | ring of 8: modes, within 3σ, reverse KL | grid of 25 |\n|---|---|---|"
+    rows = {name: [row[t] for t in mixtures.TARGETS] for name, row in mixtures.PUBLISHED.items()}
+    for name, label in MIXED.items():
+        rows[label] = [_mean(found[t][name]["2500"]) for t in mixtures.TARGETS]
+    lines = [f"| {label} | {' | '.join(map(_cell, cells))} |" for label, cells in rows.items()]
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _mean(seeds: Sequence[dict]) -> tuple[float, float, float]:
+    modes, share, kl = (mean(one[key] for one in seeds) for key in ("modes", "share", "reverse_kl"))
+    return modes, 100 * share, kl
+
+
+def _cell(numbers: tuple) -> str:
+    modes, share, kl = numbers
+    return f"{modes:.4g}, {share:.1f} %, " + ("–" if kl is None else f"{kl:.2g}")
 
 
 def speeds() -> str:
@@ -61,7 +104,7 @@ def speeds() -> str:
     return bench.as_markdown(json.loads(path.read_text(encoding="utf-8")))
 
 
-TABLES: dict[str, Callable[[], str]] = {"results": scores, "speed": speeds}
+TABLES: dict[str, Callable[[], str]] = {"results": scores, "mixtures": mixed, "speed": speeds}
 
 
 def filled(text: str) -> str:

@@ -96,9 +96,9 @@ def score(
 
 
 def as_text(rows: list[Row], n: int, target: GaussianMixture) -> str:
-    """A table for people: one line a metric."""
-    form = "{:24}{:>11}  {:>11}  {:>24}  {:10} {}".format
-    head = form("metric", "value", "truth", "truth's range", "", "better")
+    """A table for people: one line a metric; p is corrected for their number (Holm)."""
+    form = "{:26}{:>11}  {:>11}  {:>24}  {:10} {:>8}  {}".format
+    head = form("metric", "value", "truth", "truth's range", "", "p", "better")
     lines = [
         form(
             f"{row.metric} ({row.unit})" if row.unit in ("nats", "share") else row.metric,
@@ -106,6 +106,7 @@ def as_text(rows: list[Row], n: int, target: GaussianMixture) -> str:
             shown(row.truth_mean),
             f"{shown(row.low)} to {shown(row.high)}",
             "✓ inside" if row.inside else "✗ outside",
+            f"{row.p:.2g}",
             row.better,
         )
         for row in rows

@@ -80,6 +80,16 @@ def test_only_runs_with_other_weights_are_portrayed_anew(monkeypatch):
     assert list(found) == ["gan-fast/seed0", "gan-fast/seed1"]
 
 
+def test_jobs_are_all_that_the_records_speak_of():
+    jobs = evidence.jobs()
+    labels = {(job.recipe.name, job.target.name): job.seeds for job in jobs}
+    assert len(labels) == len(jobs)
+    assert labels["gan-best", "gmm5"] == labels["vae-mixture", "ring8"] == evidence.TEN
+    assert labels["gan-front-width-8", "gmm5"] == (0, 1, 2, 3, 4)
+    portrayed = sum(len(job.seeds) for job in jobs if job.target.name == "gmm5")
+    assert portrayed == len(list(evidence._portrayed()))
+
+
 def _first(pair):
     recipe, seed = pair[0]
     return recipe, targets.gmm5(), seed

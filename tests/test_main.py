@@ -12,6 +12,7 @@ from small import recipe, shrink, weights
 
 from helpers import experiments, recording, runs, scoring, targets
 from helpers.__main__ import main
+from helpers.metrics import scorecard
 from helpers.recorder import Recorder
 
 TINY = ["--plain", "--epochs", "1", "--batch", "100", "--generator", "8", "--critic", "8"]
@@ -206,14 +207,14 @@ def samples(tmp_path, monkeypatch):
 def test_true_samples_evaluate_as_inside(samples, capsys):
     assert main(["evaluate", samples, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert len(found) == 13
+    assert list(found) == [metric.name for metric in scorecard.DEFAULT]
     assert all(row["inside"] for row in found.values())
     assert all(row["low"] <= row["value"] <= row["high"] for row in found.values())
 
 
 def test_a_score_is_printed_as_a_table_unless_json_is_asked_for(samples, capsys, monkeypatch):
-    row = scoring.Row("recall", "share", "higher", 0.5, 0.99, 0.98, 1.0, False)
-    monkeypatch.setattr(scoring, "score", lambda target, points, train, generator: [row])
+    row = scoring.Row("recall", "share", "higher", 0.5, 0.99, 0.98, 1.0, False, 0.0)
+    monkeypatch.setattr(scoring, "score", lambda *given, **options: [row])
     assert main(["evaluate", samples]) == 0
     expected = scoring.as_text([row], 10_000, targets.gmm5())
     assert capsys.readouterr().out == expected + "\n"

@@ -46,9 +46,9 @@ def test_a_missing_mode_is_seen_by_the_metrics_that_can_see_it(train):
 
 
 ROWS = [
-    Row("recall", "share", "higher", 0.5, 0.99, 0.98, 1.0, False),
-    Row("MMD²", "1", "lower", math.nan, 0.0, -0.1, math.inf, False),
-    Row("density", "1", "closer to truth", 1.0, 1.0, 0.9, 1.1, True),
+    Row("recall", "share", "higher", 0.5, 0.99, 0.98, 1.0, False, 0.0004),
+    Row("MMD²", "1", "lower", math.nan, 0.0, -0.1, math.inf, False, 0.0),
+    Row("density", "1", "closer to truth", 1.0, 1.0, 0.9, 1.1, True, 1.0),
 ]
 
 
@@ -66,6 +66,7 @@ def test_text_has_a_line_a_metric_with_its_mark():
         "1",
         "✗",
         "outside",
+        "0.0004",
         "higher",
     ]
     assert text[4].split() == [
@@ -77,6 +78,7 @@ def test_text_has_a_line_a_metric_with_its_mark():
         "1.1",
         "✓",
         "inside",
+        "1",
         "closer",
         "to",
         "truth",
