@@ -33,7 +33,7 @@ TEN = tuple(range(10))
 MANY = {"vae": TEN, "vae-fast": TEN, "vae-best": TEN, "gan": TEN, "gan-fast": TEN, "gan-best": TEN}
 FEW = ("vae-full", "vae-scale", "gan-cold", "gan-latent-4", "gan-latent-8")  # five seeds
 FRONTS = ("vae-front", "vae-front-iwae", "gan-front")
-WIDTHS = (8, 16, 32, 64, 128)
+WIDTHS = (8, 32, 64, 128)
 # What decides a number: the metrics. Recipes do not: every entry names the weights it is of.
 MEASURES = ("helpers.metrics.catalogue", "helpers.metrics.atlas", "helpers.metrics.latent")
 CODE = {
@@ -93,15 +93,16 @@ def jobs() -> list[sweep.Job]:
     found = [sweep.Job(recipe, gmm5(), tuple(group)) for recipe, group in seeds.items()]
     return found + [
         sweep.Job(experiments.named(name), targets.named(target), TEN)
-        for name, target in product(mixtures.RECIPES, mixtures.TARGETS)
+        for target, names in mixtures.RECIPES.items()
+        for name in names.values()
     ]
 
 
 def portraits_of_runs(workers: int, say: Say) -> dict:
     """`portraits.portrait` of every saved run that the answers speak of, by `recipe/seed`."""
     kept = _kept("portraits")
-    stems = {f"{r.name}/seed{s}": runs.saved_stem(r, gmm5(), s) for r, s in _portrayed()}
-    stems = {name: stem for name, stem in stems.items() if stem.with_suffix(".json").exists()}
+    there = [(r, s) for r, s in _portrayed() if runs.finished(r, gmm5(), s)]
+    stems = {f"{r.name}/seed{s}": runs.saved_stem(r, gmm5(), s) for r, s in there}
     hashes = {name: runs.read(stem).record["weights"] for name, stem in stems.items()}
     fresh = [name for name in stems if kept.get(name, {}).get("weights") != hashes[name]]
     say(f"{len(fresh)} of {len(stems)} runs to be portrayed")

@@ -25,8 +25,8 @@ HEAD = (
     "| KL(p* ‖ model) | total variation |\n|---|---|---|---|---|---|---|---|"
 )
 MIXED = {
-    "gan-mixture": "GAN, ours",
-    "vae-mixture": "VAE (IWAE), ours",
+    "GAN": "GAN, ours",
+    "VAE": "VAE (IWAE), ours",
     "truth": "*fresh samples of the truth*",
 }
 

@@ -13,7 +13,7 @@ from helpers.metrics.scorecard import ALPHA, TRAIN, evaluate
 from helpers.targets import GaussianMixture
 
 Scores = dict[str, float]
-SEEN = 0.8  # power from which on a metric is said to see a fault
+NEAR = 0.1  # how much less than the highest power is as good
 
 
 def power_table(
@@ -82,6 +82,21 @@ def false_alarms(null: Sequence[Scores]) -> Scores:
         known = _ranges([*null[:left_out], *null[left_out + 1 :]])
         alarms.append({name: not known[name].holds(scores[name]) for name in known})
     return {m.name: _share([alarm[m.name] for alarm in alarms]) for m in METRICS}
+
+
+def chosen(table: dict) -> list[str]:
+    """The metrics that are best at something: a scorecard without the others is as sharp.
+
+    For each fault, at the faintest strength that any metric sees more often than not, those whose
+    power is within `NEAR` of the highest; in the catalogue's order.
+    """
+    best = set()
+    for rows in table["power"].values():
+        seen = [powers for _, powers in rows if max(powers.values()) > 0.5]
+        if seen:
+            most = max(seen[0].values())
+            best |= {name for name, power in seen[0].items() if power >= most - NEAR}
+    return [metric.name for metric in METRICS if metric.name in best]
 
 
 def _ranges(scores: Sequence[Scores]) -> dict[str, ranges.Range]:

@@ -35,9 +35,9 @@ def test_portraits_are_of_the_committed_runs():
 def test_the_mixtures_are_those_of_the_committed_runs():
     found = evidence.load("mixtures")
     for target in mixtures.TARGETS:
-        for name in mixtures.RECIPES:
+        for family, name in mixtures.RECIPES[target].items():
             expected = [weights_of(named(name), targets.named(target), s) for s in evidence.TEN]
-            assert found[target][name]["weights"] == expected
+            assert found[target][family]["weights"] == expected
 
 
 def test_a_record_comes_back_and_an_older_one_does_not(monkeypatch):

@@ -23,7 +23,7 @@ def test_a_changed_record_would_be_seen(monkeypatch, record, table):
         if name == record == "portraits":
             found["gan/seed0"]["share"] = 0.5
         if name == record == "mixtures":
-            found["ring8"]["gan-mixture"]["2500"][0]["share"] = 0.5
+            found["ring8"]["GAN"]["2500"][0]["share"] = 0.5
         return found
 
     monkeypatch.setattr(results.evidence, "load", better)

@@ -49,6 +49,18 @@ def test_the_table_has_every_fault_strength_and_metric():
     assert len(said) == 2  # of 52 samples: after 50, and the last
 
 
+def test_the_chosen_are_those_best_at_the_faintest_strength_that_anything_sees():
+    def powers(**high):
+        return {m.name: high.get(m.name, 0.05) for m in METRICS}
+
+    rows = {
+        "first": [[0.1, powers(recall=0.4)], [0.3, powers(recall=0.7, W1=0.65, W2=0.55)]],
+        "second": [[1.0, powers(density=0.9, W2=0.6)], [2.0, {m.name: 1.0 for m in METRICS}]],
+        "unseen": [[1.0, powers(coverage=0.45)]],
+    }
+    assert trust.chosen({"power": rows}) == ["recall", "density", "W1"]
+
+
 def test_one_trial_repeats_itself_and_a_fault_changes_it():
     trials = [trust.trial(gmm5(), 100, 300, fault, 1.0, 7) for fault in (None, None, FAULTS[0])]
     assert trials[0] == trials[1]

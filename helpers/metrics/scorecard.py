@@ -22,7 +22,17 @@ TRAIN = 100_000  # training points, as `targets.draw` gives them
 EDITION = 2  # raise when a metric's formula changes, so that kept ranges are measured anew
 SHOWN = ("mean", "low", "high")
 FEWEST = 10  # points a side; the nearest-neighbour scores need more than k = 5
-DEFAULT = catalogue.METRICS
+# What the assignment and published tables report, and whatever is best at seeing some planted
+# fault (`helpers.trust.chosen`, on the record in data/evidence/faults.json).
+REPORTED = (
+    *("log-likelihood", "nearest training point"),
+    *("modes covered", "within 3σ", "recall", "coverage"),
+)
+SHARPEST = (
+    *("mode weight KL", "sliced W2", "energy distance", "W2 within modes"),
+    *("covariance error by mode", "between modes", "authenticity", "copying z"),
+)
+DEFAULT = tuple(m for m in catalogue.METRICS if m.name in REPORTED + SHARPEST)
 ROOMS = (classifier, copying, modes, samples, shape, transport)
 Watch = Callable[[Sequence[Metric]], Iterable[Metric]]
 

@@ -5,9 +5,18 @@ import dataclasses
 import pytest
 import torch
 
+from helpers import evidence, trust
 from helpers.metrics import modes, samples
-from helpers.metrics.catalogue import NAMED
-from helpers.metrics.scorecard import DEFAULT, evaluate, scorecard, truth_range, truth_scores
+from helpers.metrics.catalogue import METRICS, NAMED
+from helpers.metrics.scorecard import (
+    DEFAULT,
+    REPORTED,
+    SHARPEST,
+    evaluate,
+    scorecard,
+    truth_range,
+    truth_scores,
+)
 from helpers.targets import gmm5
 
 N, TRAIN = 400, 800
@@ -30,7 +39,7 @@ def shared(folder, written, monkeypatch):
 
 @pytest.fixture
 def truth():
-    return truth_range(gmm5(), N, TRAIN)
+    return truth_range(gmm5(), N, TRAIN, metrics=METRICS)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def train():
 
 
 def outside(x, train, truth, seed=7):
-    values = evaluate(gmm5(), x, train, rng(seed))
+    values = evaluate(gmm5(), x, train, rng(seed), METRICS)
     return {name for name, value in values.items() if not truth[name].holds(value)}
 
 
@@ -97,14 +106,13 @@ def test_a_planted_fault_is_seen_where_it_should_be_and_only_there(fault, train,
 
 def test_evaluate_reports_what_the_metrics_themselves_say(train):
     x = gmm5().sample(N, rng(3)) * 1.1
-    values = evaluate(gmm5(), x, train, rng(4))
+    values = evaluate(gmm5(), x, train, rng(4), METRICS)
     y = gmm5().sample(N, rng(4))  # at this size no metric picks a subset: only the draw matters
     assert values["log-likelihood"] == modes.log_likelihood(gmm5(), x)
     assert values["nearest training point"] == samples.nearest_training_distance(x, train)
     assert values["energy distance"] == samples.energy_distance(x, y)
     manifold = samples.precision_recall_density_coverage(x, y)
-    kept = [name for name in manifold._fields if name in values]
-    assert [values[name] for name in kept] == [getattr(manifold, name) for name in kept]
+    assert [values[name] for name in manifold._fields] == list(manifold)
 
 
 def test_evaluate_repeats_itself_from_the_same_generator(train):
@@ -187,7 +195,8 @@ def test_a_spread_needs_two_draws():
         truth_range(gmm5(), 50, 100, draws=1)
 
 
-def test_scorecard_sets_each_column_beside_the_truth(train, truth):
+def test_scorecard_sets_each_column_beside_the_truth(train):
+    truth = truth_range(gmm5(), N, TRAIN)
     x = gmm5().sample(N, rng(5))
     columns = {"good": x, "again": x, "bad": x + 1}
     card = scorecard(gmm5(), columns, train, rng(6))
@@ -208,3 +217,11 @@ def test_scorecard_needs_columns_of_one_size(train):
         scorecard(gmm5(), {"a": x, "b": x[1:]}, train, rng())
     with pytest.raises(ValueError, match="at least one"):
         scorecard(gmm5(), {}, train, rng())
+
+
+def test_the_default_metrics_are_those_reported_and_those_best_at_some_fault():
+    table = evidence.load("faults")
+    sharpest = set(trust.chosen(table))
+    assert sharpest <= set(SHARPEST) | set(REPORTED)
+    assert set(SHARPEST) <= sharpest
+    assert {m.name for m in DEFAULT} == sharpest | set(REPORTED)
