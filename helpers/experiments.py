@@ -35,12 +35,12 @@ _STUDIES = (
         objective="least-squares",  # a critic that is not saturated shapes modes better,
         critic_norm="none",  # more so without norms,
         critic=(128, 256),  # and wide enough to see widths, not only places
-        generator=(64, 64, 64),  # depth makes the walls between modes steep
+        generator=(128, 128),
         activation="relu",
         batch=512,
         learning_rate=2e-3,
         average=0.9998,  # the narrower modes settle last
-        epochs=100,
+        epochs=130,
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
@@ -105,7 +105,7 @@ _MIXTURES = (
     GANRecipe(
         name="gan-mixture-wide",
         idea="for grids of narrow modes",
-        **DEEP | {"generator": (128,) * 3, "epochs": 60},
+        **DEEP | {"generator": (128,) * 3, "epochs": 50},
     ),
 )
 
