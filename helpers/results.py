@@ -13,11 +13,11 @@ from helpers.storage import replace_file
 
 ROWS = {
     "vae": "VAE, as assigned (unit variance)",
-    "vae-fast": "the same in a fifth of the time",
+    "vae-fast": "the same, trained faster",
     "vae-full": "VAE, full covariance",
     "vae-best": "VAE, full covariance, IWAE (K = 8)",
     "gan": "GAN, as assigned",
-    "gan-fast": "the same in a fifth of the time",
+    "gan-fast": "the same, trained faster",
     "gan-best": "GAN, least squares, wider",
 }
 HEAD = (
@@ -26,7 +26,6 @@ HEAD = (
 )
 MIXED = {
     "GAN": "GAN, ours",
-    "VAE": "VAE (IWAE), ours",
     "truth": "*fresh samples of the truth*",
 }
 
