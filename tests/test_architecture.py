@@ -191,7 +191,7 @@ def is_passive(statement):
         return True
     if isinstance(statement, ast.Assign):
         return all(isinstance(target, (ast.Name, ast.Tuple)) for target in statement.targets)
-    if isinstance(statement, ast.AnnAssign):
+    if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
         return isinstance(statement.target, ast.Name)
     if isinstance(statement, ast.If):
         return ast.unparse(statement.test) in {"__name__ == '__main__'", "TYPE_CHECKING"}

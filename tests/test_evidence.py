@@ -84,7 +84,7 @@ def test_jobs_are_all_that_the_records_speak_of():
     jobs = evidence.jobs()
     labels = {(job.recipe.name, job.target.name): job.seeds for job in jobs}
     assert len(labels) == len(jobs)
-    assert labels["gan-best", "gmm5"] == labels["vae-mixture", "ring8"] == evidence.TEN
+    assert labels["gan-best", "gmm5"] == labels["gan-mixture", "ring8"] == evidence.TEN
     assert labels["gan-front-width-8", "gmm5"] == (0, 1, 2, 3, 4)
     portrayed = sum(len(job.seeds) for job in jobs if job.target.name == "gmm5")
     assert portrayed == len(list(evidence._portrayed()))
