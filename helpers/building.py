@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from helpers import models, objectives, recipes
+from helpers import convolutions, models, objectives, recipes
+from helpers.galleries import Gallery
 from helpers.loop import Settings
 from helpers.schedules import Constant, Cosine, Geometric, Linear
 from helpers.targets import GaussianMixture
@@ -50,9 +51,23 @@ def standard(target: GaussianMixture) -> models.Standard:
 
 
 def build_vae(
-    recipe: recipes.VAERecipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
+    recipe: recipes.VAERecipe,
+    target: GaussianMixture | Gallery,
+    points: Tensor,
+    generator: torch.Generator,
 ) -> models.VAE:
-    """A fresh VAE; `points` (n, 2) are training points on which its norms are measured."""
+    """A fresh VAE; `points` (n, 2) are training points on which its norms are measured.
+
+    For a gallery a convolutional one, which has no norms. Raises BadRecipe for a variance that
+    the target cannot have.
+    """
+    if recipe.variance == {True: "full", False: "bernoulli"}[isinstance(target, Gallery)]:
+        raise recipes.BadRecipe(
+            f"variance = {recipe.variance}: not for {target.name}; bernoulli is for images, full "
+            "for the plane"
+        )
+    if isinstance(target, Gallery):
+        return _image_vae(recipe, target, generator)
     encoder = models.Encoder(standard(target), recipe.encoder, recipe.latent)
     decoder = models.Decoder(standard(target), recipe.decoder, recipe.latent, recipe.variance)
     models.initialise(encoder.net, generator, encoder.standardise(points))
@@ -61,9 +76,14 @@ def build_vae(
 
 
 def build_gan(
-    recipe: recipes.GANRecipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
-) -> tuple[models.Generator, models.Critic]:
+    recipe: recipes.GANRecipe,
+    target: GaussianMixture | Gallery,
+    points: Tensor,
+    generator: torch.Generator,
+) -> tuple[nn.Module, nn.Module]:
     """A fresh generator and critic; `points` (n, 2) are as in `build_vae`."""
+    if isinstance(target, Gallery):
+        return _image_gan(recipe, target, generator)
     network = models.Generator(standard(target), recipe.generator, recipe.latent, recipe.activation)
     critic = models.Critic(standard(target), recipe.critic)
     if recipe.critic_norm == "none":
@@ -71,6 +91,30 @@ def build_gan(
     models.initialise(network.net, generator, torch.zeros(1, recipe.latent))
     models.initialise(critic.net, generator, critic.standardise(points))
     soften(critic)
+    return network, critic
+
+
+def _image_vae(
+    recipe: recipes.VAERecipe, gallery: Gallery, generator: torch.Generator
+) -> models.VAE:
+    encoder = convolutions.ConvEncoder(gallery.shape, recipe.encoder, recipe.latent)
+    decoder = convolutions.ConvDecoder(
+        gallery.shape, recipe.decoder, recipe.latent, recipe.variance
+    )
+    for network in (encoder, decoder):
+        convolutions.initialise(network.net, generator)
+    return models.VAE(encoder, decoder, recipe.latent)
+
+
+def _image_gan(
+    recipe: recipes.GANRecipe, gallery: Gallery, generator: torch.Generator
+) -> tuple[nn.Module, nn.Module]:
+    network = convolutions.ConvGenerator(
+        gallery.shape, recipe.generator, recipe.latent, recipe.activation
+    )
+    critic = convolutions.ConvCritic(gallery.shape, recipe.critic)
+    for each in (network, critic):
+        convolutions.initialise(each.net, generator)
     return network, critic
 
 

@@ -39,7 +39,7 @@ def list_all(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train one recipe; on a terminal a bar shows how far it is."""
-    base, target = experiments.named(options.recipe), targets.named(options.target)
+    base, target = experiments.named(options.recipe), runs.target_named(options.target)
     recipe = recipes.changed(base, **flags.tuned(options))
     stem = options.out / f"seed{options.seed}" if options.out else None
     extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
@@ -57,7 +57,7 @@ def _follow(bar: tqdm):
     def watch(recorder: Recorder) -> None:
         epoch = recorder.rows[-1]["epoch"]
         bar.update(epoch - bar.n)
-        bar.set_postfix_str(f"within 3σ {recorder.rows[-1]['share']:.2%}")
+        bar.set_postfix_str(recorder.judge.line(recorder.rows[-1]))
         if bar.disable and (epoch % 25 == 0 or epoch == 1 or recorder.complete):
             print(recorder.line(), flush=True)
 
@@ -103,7 +103,7 @@ def film(options: argparse.Namespace) -> None:
 
 def train_all(options: argparse.Namespace) -> None:
     """Train recipes × seeds × widths, whatever of it is not there yet."""
-    target = targets.named(options.target)
+    target = runs.target_named(options.target)
     jobs = sweep.grid(options.recipes, target, range(options.seeds), options.widths)
     waiting = sum(len(job.missing(options.refresh)) for job in jobs)
     print(f"{waiting} of {sum(len(job.seeds) for job in jobs)} runs to be trained", flush=True)

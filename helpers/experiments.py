@@ -33,14 +33,10 @@ _STUDIES = (
         name="gan-best",
         idea="near the truth itself",
         objective="least-squares",  # a critic that is not saturated shapes modes better,
-        critic_norm="none",  # more so without norms,
-        critic=(128, 256),  # and wide enough to see widths, not only places
-        generator=(128, 128),
+        critic_norm="none",  # more so without norms
         activation="relu",
-        batch=512,
-        learning_rate=2e-3,
-        average=0.9998,  # the narrower modes settle last
-        epochs=130,
+        average=0.9998,  # the narrower modes settle last,
+        epochs=300,  # at a rate that is low for long
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
@@ -105,11 +101,30 @@ _MIXTURES = (
     GANRecipe(
         name="gan-mixture-wide",
         idea="for grids of narrow modes",
-        **DEEP | {"generator": (128,) * 3, "epochs": 50},
+        **DEEP | {"generator": (128,) * 3},
     ),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (*_STUDIES, *_MIXTURES, *_FRONTS)}
+
+# On images a layer's width is its number of channels, one layer a halving: 28 → 14 → 7 pixels.
+_SMALL_VAE = {"encoder": (16, 32), "decoder": (32, 16), "epochs": 100, "variance": "bernoulli"}
+_SMALL_GAN = {"generator": (32, 16), "critic": (16, 32), "epochs": 100, "activation": "relu"}
+_DIGITS = (
+    *(
+        VAERecipe(name=f"vae-digits-{d}", idea=f"digits from {d} numbers", latent=d, **_SMALL_VAE)
+        for d in (2, 8, 32)
+    ),
+    GANRecipe(
+        name="gan-digits",
+        idea="digits from 8 numbers, as a game",
+        latent=8,
+        batch=64,  # few images: the more steps an epoch, the better
+        critic_norm="none",  # convolutions have none
+        **_SMALL_GAN,
+    ),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (*_STUDIES, *_MIXTURES, *_FRONTS, *_DIGITS)}
 STUDIES = tuple(recipe.name for recipe in _STUDIES)  # on the five Gaussians
 
 

@@ -3,10 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from helpers import animation, places, recipes, recorder, runs
+from helpers import animation, judges, places, recipes, recorder, runs
+from helpers.galleries import Gallery
+from helpers.imagescenes import GalleryScene
 from helpers.probes import FILMED
 from helpers.scenes import GanScene, VaeScene
-from helpers.targets import GaussianMixture
 
 STILLS = 6  # epochs in a filmstrip
 
@@ -27,9 +28,12 @@ def film_run(run: runs.Run, path: Path | None = None) -> list[Path]:
     return [path, path.with_suffix(".png"), strip, small]
 
 
-def scene(recipe: recipes.Recipe, target: GaussianMixture) -> GanScene | VaeScene:
+def scene(recipe: recipes.Recipe, target: runs.Target) -> GanScene | VaeScene | GalleryScene:
     """An empty scene with the noise, or the components, that the recipe's probe looks at."""
-    probe = recorder.probe_of(recipe, runs.data(target))
+    if isinstance(target, Gallery):
+        return GalleryScene(target)
+    data = runs.data(target)
+    probe = recorder.probe_of(recipe, data, judges.judge_of(target, data))
     if recipe.family == "vae":
         return VaeScene(target, probe.components)
     return GanScene(target, probe.noise[:FILMED])

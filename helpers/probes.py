@@ -17,19 +17,31 @@ class Probe:
     """Fixed noise and fixed labelled points, and a model's answer to them.
 
     `generator` draws the noise; `held_out` are labelled points that the model does not train on,
-    of which the first 2,000 are encoded and reconstructed if the model has an encoder.
+    of which the first `filmed` are encoded and reconstructed if the model has an encoder.
     """
 
-    def __init__(self, latent: int, held_out: Labelled, generator: torch.Generator, device="cpu"):
-        self.noise = torch.randn(WATCHED, latent, generator=generator)
-        self.points = held_out.points[:FILMED]
-        self.components = held_out.components[:FILMED]
+    def __init__(
+        self,
+        latent: int,
+        held_out: Labelled,
+        generator: torch.Generator,
+        device="cpu",
+        watched: int | None = None,
+        filmed: int | None = None,
+    ):
+        self.filmed = filmed or FILMED
+        self.noise = torch.randn(watched or WATCHED, latent, generator=generator)
+        self.points = held_out.points[: self.filmed]
+        self.components = held_out.components[: self.filmed]
         self.stream = generator.get_state()
         self.device = device
 
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> dict[str, Tensor]:
-        """Samples (10,000, 2) and, for a VAE, codes and reconstructions (2,000, latent and 2)."""
+        """Samples (10,000, 2) and, for a VAE, codes and reconstructions (2,000, latent and 2).
+
+        Of a gallery 500 and 64, of as many dimensions as it has pixels.
+        """
         decoder_noise = torch.Generator().set_state(self.stream)  # the same in every epoch
         seen = {"samples": model.draw(self.noise.to(self.device), decoder_noise)}
         if hasattr(model, "encoder"):

@@ -77,7 +77,9 @@ class VAERecipe(Recipe):
     objective: str = choice("elbo", "Kingma & Welling", options=("elbo", "autoencoder", "iwae"))
     samples: int = choice(1, "one code a point is the usual ELBO", "codes a point")
     variance: str = choice(
-        "unit", "σ = 1, so the likelihood is a squared error", options=("unit", "scale", "full")
+        "unit",
+        "σ = 1, so the likelihood is a squared error; full on the plane, bernoulli on images alone",
+        options=("unit", "scale", "full", "bernoulli"),
     )
     encoder: tuple[int, ...] = choice((128, 64), "the assignment's", "units a hidden layer")
     decoder: tuple[int, ...] = choice((64, 128), "the assignment's", "units a hidden layer")

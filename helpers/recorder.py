@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from helpers import places, recipes, runs, storage
+from helpers.galleries import Gallery
+from helpers.judges import Judge, judge_of
 from helpers.loop import Snapshot
-from helpers.probes import FILMED, Probe, final_scores, quality
+from helpers.probes import Probe
 from helpers.storage import BadRun
 from helpers.targets import Draws, GaussianMixture
 
@@ -31,7 +33,7 @@ class Recorder:
     def __init__(
         self,
         recipe: recipes.Recipe,
-        target: GaussianMixture,
+        target: GaussianMixture | Gallery,
         data: Draws,
         seed: int,
         networks: Sequence[nn.Module | None],
@@ -43,8 +45,9 @@ class Recorder:
         self.stem = stem or places.output(*runs.folder(recipe, target).parts, f"seed{seed}")
         self.members = members
         device = next(self.model.parameters()).device
-        self.probe = probe_of(recipe, data, device)
-        untrained = quality(target, self.probe(self.model)["samples"])
+        self.judge = judge_of(target, data)
+        self.probe = probe_of(recipe, data, self.judge, device)
+        untrained = self._seen(0, self.probe(self.model)["samples"])
         self.rows: list[dict[str, float]] = [{"epoch": 0, "seconds": 0.0, **untrained}]
         self.frames: list[dict[str, np.ndarray]] = []
         self.state: dict | None = None  # of the training, to go on from
@@ -61,7 +64,7 @@ class Recorder:
     def keep(self, snapshot: Snapshot) -> None:
         """Take up one snapshot, and save the run as it stands every 25 epochs."""
         state, weights = snapshot.checkpoint(), self._weights()
-        points = {name: values[:FILMED] for name, values in snapshot.probe.items()}
+        points = {name: values[: self.probe.filmed] for name, values in snapshot.probe.items()}
         self.frames.append({name: v.numpy().astype(np.float16) for name, v in points.items()})
         self.rows.append(self._row(snapshot))
         # Last and together: interrupted before, `rewind` drops what was added above.
@@ -72,8 +75,11 @@ class Recorder:
     def _row(self, snapshot: Snapshot) -> dict[str, float]:
         held_out = {f"validation_{name}": value for name, value in snapshot.validation.items()}
         row = {"epoch": snapshot.epoch, "seconds": snapshot.seconds / self.members}
-        seen = quality(self.target, snapshot.probe["samples"])
+        seen = self._seen(snapshot.epoch, snapshot.probe["samples"])
         return row | snapshot.losses | held_out | seen
+
+    def _seen(self, epoch: int, samples: Tensor) -> dict[str, float]:
+        return self.judge.watch(epoch, self.recipe.epochs, samples)
 
     def _weights(self) -> dict[str, dict]:
         networks = {"model": self.model, "critic": self.critic}
@@ -93,8 +99,7 @@ class Recorder:
         last = self.rows[-1]
         return (
             f"{self.recipe.name}, seed {self.seed}: epoch {last['epoch']:3d} of "
-            f"{self.recipe.epochs}, within 3σ {last['share']:.2%}, "
-            f"KL of mode weights {last['weight_kl']:.1e} nats"
+            f"{self.recipe.epochs}, {self.judge.line(last)}"
         )
 
     def save(self) -> None:
@@ -118,7 +123,7 @@ class Recorder:
 
     def _final_scores(self) -> dict:
         test = self.data.test.points
-        return final_scores(self.model.cpu(), self.target, test, stream(PROBE_SEED))
+        return self.judge.final(self.model.cpu(), test, stream(PROBE_SEED))
 
     def take_up(self) -> dict | None:
         """Go on from the last save: history and frames here, the training's state returned.
@@ -163,9 +168,12 @@ def short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def probe_of(recipe: recipes.Recipe, data: Draws, device: str | torch.device = "cpu") -> Probe:
+def probe_of(
+    recipe: recipes.Recipe, data: Draws, judge: Judge, device: str | torch.device = "cpu"
+) -> Probe:
     """The probe that all runs of a recipe share."""
-    return Probe(recipe.latent, data.validation, stream(PROBE_SEED), torch.device(device))
+    seen = {"watched": judge.watched, "filmed": judge.filmed}
+    return Probe(recipe.latent, data.validation, stream(PROBE_SEED), torch.device(device), **seen)
 
 
 def stream(seed: int) -> torch.Generator:

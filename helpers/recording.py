@@ -11,13 +11,13 @@ from helpers import building, devices, experiments, recipes, runs
 from helpers.loop import Snapshot
 from helpers.recorder import Recorder, stream
 from helpers.storage import BadRun
-from helpers.targets import Draws, GaussianMixture
+from helpers.targets import Draws
 from helpers.training import train_gans, train_vaes
 
 
 def train(
     recipe: recipes.Recipe,
-    target: GaussianMixture,
+    target: runs.Target,
     seeds: Sequence[int] = (runs.DATA_SEED,),
     *,
     stems: Sequence[Path | None] | None = None,
@@ -52,7 +52,7 @@ def train(
 
 def networks(
     recipe: recipes.Recipe,
-    target: GaussianMixture,
+    target: runs.Target,
     data: Draws,
     seed: int,
     generator: torch.Generator,
@@ -106,7 +106,7 @@ def _course(recipe, built, data, streams, probe, state, fast) -> Iterator[tuple[
 
 
 def load_or_train(
-    recipe: recipes.Recipe, target: GaussianMixture, seeds: Sequence[int], **options
+    recipe: recipes.Recipe, target: runs.Target, seeds: Sequence[int], **options
 ) -> list[runs.Run]:
     """The saved runs of these seeds; those missing or unfinished are trained first, together."""
     missing = [seed for seed in seeds if not runs.finished(recipe, target, seed)]

@@ -14,21 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import building, experiments, places, probes, recipes, storage, targets
+from helpers import building, experiments, galleries, places, probes, recipes, storage, targets
+from helpers.galleries import Gallery
 from helpers.provenance import code_fingerprint
 from helpers.storage import BadRun
 from helpers.targets import Draws, GaussianMixture
 
 DATA_SEED = 5  # the assignment's; every run sees the same points
+Target = GaussianMixture | Gallery
 CODE = ("helpers.training", "helpers.objectives", "helpers.models")
 
 
-def data(target: GaussianMixture) -> Draws:
+def data(target: Target) -> Draws:
     """The training, validation and test points that every run of this target shares."""
+    if isinstance(target, Gallery):
+        return galleries.draws(target, DATA_SEED)
     return targets.draw(target, torch.Generator().manual_seed(DATA_SEED))
 
 
-def folder(recipe: recipes.Recipe, target: GaussianMixture) -> Path:
+def target_named(name: str) -> Target:
+    """A mixture by name or JSON file, or a gallery by name or folder; raises BadTarget."""
+    if name.partition("-")[0] in galleries.SIZES or Path(name).is_dir():
+        return galleries.named(name)
+    return targets.named(name)
+
+
+def folder(recipe: recipes.Recipe, target: Target) -> Path:
     """Where runs of a recipe lie, relative to the project; other targets have their own folders."""
     own = target.name == "gmm5" and target.definition() == targets.gmm5().definition()
     suffix = "" if own else "@" + re.sub(r"[^\w.-]+", "_", target.name)
@@ -50,7 +61,7 @@ class Run:
     stem: Path
     record: dict
     recipe: recipes.Recipe
-    target: GaussianMixture
+    target: Target
     model: nn.Module  # a VAE or a Generator
     critic: nn.Module | None
 
@@ -88,9 +99,10 @@ def read(stem: Path) -> Run:
     weights = storage.read_weights(stem, record["weights"])
     try:
         recipe = recipes.from_dict(record["recipe"])
-        target = targets.from_definition(record["target"])
+        target = _target_of(record["target"])
         blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
-        model, critic = fresh(recipe, target, target.sample(64, blank), blank)
+        some = torch.randn(64, 2, generator=blank)  # norms measured on it are overwritten too
+        model, critic = fresh(recipe, target, some, blank)
         model.load_state_dict(weights["model"])
         if critic is not None:
             critic.load_state_dict(weights["critic"])
@@ -98,6 +110,12 @@ def read(stem: Path) -> Run:
         why = " ".join(str(error).split())[:120]  # torch lists every parameter on a line of its own
         raise BadRun(f"{stem}.json: cannot be built ({why}); train the run again") from None
     return Run(stem, record, recipe, target, model, critic)
+
+
+def _target_of(definition: dict) -> Target:
+    if "source" in definition:
+        return galleries.from_definition(definition)
+    return targets.from_definition(definition)
 
 
 def find(name: str) -> Run:
@@ -130,9 +148,7 @@ def _outdated(record: dict) -> str:
     return "" if same else "the training code has changed since"
 
 
-def finished(
-    recipe: recipes.Recipe, target: GaussianMixture, seed: int, current: bool = False
-) -> bool:
+def finished(recipe: recipes.Recipe, target: Target, seed: int, current: bool = False) -> bool:
     """Whether a complete run of that recipe, target and seed is on disk.
 
     A named recipe may have changed since, of which `load` gives notice; one without a fixed
@@ -147,13 +163,13 @@ def finished(
     return there and not (current and _outdated(record))
 
 
-def saved_stem(recipe: recipes.Recipe, target: GaussianMixture, seed: int) -> Path:
+def saved_stem(recipe: recipes.Recipe, target: Target, seed: int) -> Path:
     """Where a saved run is read from."""
     path = places.existing(*folder(recipe, target).parts, f"seed{seed}.json")
     return path.with_suffix("")
 
 
-def load(recipe: recipes.Recipe, target: GaussianMixture, seed: int = DATA_SEED) -> Run:
+def load(recipe: recipes.Recipe, target: Target, seed: int = DATA_SEED) -> Run:
     """The saved run, with one printed line when recipe or code has changed since."""
     run = read(saved_stem(recipe, target, seed))
     reason = stale(run)
@@ -163,7 +179,7 @@ def load(recipe: recipes.Recipe, target: GaussianMixture, seed: int = DATA_SEED)
 
 
 def fresh(
-    recipe: recipes.Recipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
+    recipe: recipes.Recipe, target: Target, points: Tensor, generator: torch.Generator
 ) -> tuple[nn.Module, nn.Module | None]:
     """A model to sample from and, for a GAN, its critic."""
     if recipe.family == "vae":

@@ -15,7 +15,6 @@ import joblib
 
 from helpers import experiments, recipes, recording, runs
 from helpers.storage import BadRun
-from helpers.targets import GaussianMixture
 
 SEEDS = (0, 1, 2, 3, 4)  # those that carry the spreads
 
@@ -33,7 +32,7 @@ class Job:
     """One pass: a recipe on a target from several seeds."""
 
     recipe: recipes.Recipe
-    target: GaussianMixture
+    target: runs.Target
     seeds: tuple[int, ...] = SEEDS
 
     @property
@@ -49,7 +48,7 @@ class Job:
 
 def grid(
     names: Iterable[str],
-    target: GaussianMixture,
+    target: runs.Target,
     seeds: Sequence[int] = SEEDS,
     widths: Sequence[int] = (),
 ) -> list[Job]:
