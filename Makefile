@@ -9,6 +9,7 @@ READY  := $(VENV)/.ready
 # The story: the first two are independent, Compare reads what they leave behind.
 FIRST   := $(wildcard VAE.ipynb GAN.ipynb)
 LAST    := $(wildcard Compare.ipynb)
+LABS    := $(wildcard labs/*.ipynb)
 SCRATCH := $(CURDIR)/build/test
 # A warning inside Jupyter is not ours to fail on; the freshness test catches those in cells.
 # What the notebooks write goes to build/test, so that committed files stay untouched.
@@ -19,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint unit notebooks runs evidence bench format clean
+.PHONY: help setup run labs test test-fast lint unit notebooks runs evidence bench format clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,7 +39,7 @@ run: $(READY) ## train, render the notebooks in place, and sum up
 	@$(PY) -m helpers.notebooks summary
 
 test: $(READY) lint unit notebooks ## everything: style, unit tests, and every notebook run anew
-	@$(PY) tests/tally.py build/unit.xml $(if $(FIRST),build/first.xml) $(if $(LAST),build/last.xml)
+	@$(PY) tests/tally.py build/unit.xml $(if $(FIRST),build/first.xml) $(if $(LAST),build/last.xml) $(if $(LABS),build/labs.xml)
 
 test-fast: $(READY) lint unit ## style and unit tests only
 
@@ -53,6 +54,10 @@ notebooks: $(READY) unit
 	rm -rf $(SCRATCH)
 	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
+	$(if $(LABS),FIVE_GAUSSIANS_BUDGET=tiny $(NBVAL) -n 2 --dist loadscope --junitxml build/labs.xml $(LABS))
+
+labs: $(READY) ## train and render the labs on images (a quarter of an hour)
+	$(PY) -m helpers.notebooks render $(LABS)
 
 runs: $(READY) ## train all recipes from seeds 0-4 again whose code or recipe changed (an hour)
 	$(PY) -m helpers sweep all --refresh

@@ -22,6 +22,7 @@ from helpers import (
     targets,
 )
 from helpers.films import film_run
+from helpers.galleries import Gallery
 from helpers.recorder import Recorder, stream
 
 
@@ -81,10 +82,19 @@ def evaluate(options: argparse.Namespace) -> None:
         run = runs.find(options.samples)
         points = run.sample(options.n, stream(0))
         target = targets.named(options.target) if options.target else run.target
+        _check_plane(target)
     with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
         train, reference = runs.data(target).train.points, stream(options.seed)
         rows = scoring.score(target, points, train, reference, watch=_scored)
     print(scoring.as_json(rows) if options.json else scoring.as_text(rows, len(points), target))
+
+
+def _check_plane(target: runs.Target) -> None:
+    if isinstance(target, Gallery):
+        raise scoring.BadSamples(
+            f"{target.name}: these metrics are for the plane; an image run keeps its scores in its "
+            "record"
+        )
 
 
 def _scored(metrics):

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from helpers import animation, judges, places, recipes, recorder, runs
+from helpers import animation, places, recipes, recorder, runs
 from helpers.galleries import Gallery
 from helpers.imagescenes import GalleryScene
 from helpers.probes import FILMED
@@ -32,8 +32,7 @@ def scene(recipe: recipes.Recipe, target: runs.Target) -> GanScene | VaeScene | 
     """An empty scene with the noise, or the components, that the recipe's probe looks at."""
     if isinstance(target, Gallery):
         return GalleryScene(target)
-    data = runs.data(target)
-    probe = recorder.probe_of(recipe, data, judges.judge_of(target, data))
+    probe = recorder.probe_of(recipe, runs.data(target))
     if recipe.family == "vae":
         return VaeScene(target, probe.components)
     return GanScene(target, probe.noise[:FILMED])

@@ -21,6 +21,7 @@ from helpers.places import REPOSITORY
 STAMP = "five_gaussians"  # our entry in the notebook's metadata
 LONGEST_CELL = 15  # lines
 LARGEST_FILE = 2  # MB; beyond this GitHub is slow to show a notebook, or refuses
+LARGEST_LAB = 4  # MB; grids of images take more
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
 
@@ -129,7 +130,8 @@ def _layout(book: NotebookNode) -> Iterator[str]:
 
 def _file(path: Path, root: Path) -> Iterator[str]:
     megabytes = path.stat().st_size / 1e6
-    if megabytes > LARGEST_FILE:
-        yield f"takes {megabytes:.1f} MB of at most {LARGEST_FILE}; show fewer or smaller pictures"
+    most = LARGEST_LAB if path.parent.name == "labs" else LARGEST_FILE
+    if megabytes > most:
+        yield f"takes {megabytes:.1f} MB of at most {most}; show fewer or smaller pictures"
     if json.dumps(str(root)).strip('"') in path.read_text(encoding="utf-8"):
         yield "names a folder of this machine; print paths relative to the repository"

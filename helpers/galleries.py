@@ -18,7 +18,7 @@ SIZES = {"digits": 28, "mnist": 28, "fashion": 28, "cifar10": 32, "faces": 64, "
 
 @dataclass(frozen=True)
 class Gallery:
-    """An image set at one size, of which `most` training images are used."""
+    """An image set at one size, of which `most` images of each part are used."""
 
     source: str  # a name that `images.load` knows, or a folder
     size: int
@@ -76,8 +76,8 @@ def draws(gallery: Gallery, seed: int) -> Draws:
     half = len(held.points) // 2
     return Draws(
         Labelled(*(part[: gallery.most] for part in train)),
-        Labelled(*(part[:half] for part in held)),
-        Labelled(*(part[half:] for part in held)),
+        Labelled(*(part[:half][: gallery.most] for part in held)),
+        Labelled(*(part[half:][: gallery.most] for part in held)),
     )
 
 

@@ -68,7 +68,7 @@ class ImageJudge:
     def __init__(self, gallery: Gallery, held_out: Tensor):
         self.gallery = gallery
         self.held_out = held_out[:SCORED]
-        self.watched, self.filmed = SCORED, 64
+        self.watched, self.filmed = len(self.held_out), 64
         self.real: Tensor | None = None  # features of the held-out images, taken once
 
     def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
@@ -86,10 +86,10 @@ class ImageJudge:
 
         Of a VAE the mean of p(x | z) is scored, not a draw from it: its pixel noise is no image.
         """
-        x = model.decode(torch.randn(SCORED, model.latent, generator=generator))
+        x = model.decode(torch.randn(self.watched, model.latent, generator=generator))
         parts = (self.held_out, x, test[:SCORED])
         real, fake, reference = (self.gallery.fold(part) for part in parts)
-        return images.image_scores(real, fake, reference, generator=_stream())
+        return images.image_scores(real, fake, reference, _stream(), images.LITE0)
 
     def line(self, row: dict[str, float]) -> str:
         """The KID where it was taken, else the losses."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from helpers import places, recipes, runs, storage
 from helpers.galleries import Gallery
-from helpers.judges import Judge, judge_of
+from helpers.judges import judge_of
 from helpers.loop import Snapshot
 from helpers.probes import Probe
 from helpers.storage import BadRun
@@ -46,7 +46,8 @@ class Recorder:
         self.members = members
         device = next(self.model.parameters()).device
         self.judge = judge_of(target, data)
-        self.probe = probe_of(recipe, data, self.judge, device)
+        sizes = {"watched": self.judge.watched, "filmed": self.judge.filmed}
+        self.probe = probe_of(recipe, data, device, **sizes)
         untrained = self._seen(0, self.probe(self.model)["samples"])
         self.rows: list[dict[str, float]] = [{"epoch": 0, "seconds": 0.0, **untrained}]
         self.frames: list[dict[str, np.ndarray]] = []
@@ -169,11 +170,10 @@ def short(value: float | None) -> float | None:
 
 
 def probe_of(
-    recipe: recipes.Recipe, data: Draws, judge: Judge, device: str | torch.device = "cpu"
+    recipe: recipes.Recipe, data: Draws, device: str | torch.device = "cpu", **sizes: int
 ) -> Probe:
-    """The probe that all runs of a recipe share."""
-    seen = {"watched": judge.watched, "filmed": judge.filmed}
-    return Probe(recipe.latent, data.validation, stream(PROBE_SEED), torch.device(device), **seen)
+    """The probe that all runs of a recipe share; `sizes` are its own where given."""
+    return Probe(recipe.latent, data.validation, stream(PROBE_SEED), torch.device(device), **sizes)
 
 
 def stream(seed: int) -> torch.Generator:

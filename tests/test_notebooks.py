@@ -98,11 +98,13 @@ def outputs(path):
     return lines, pages
 
 
-@pytest.mark.parametrize("name", notebooks.STORY)
+@pytest.mark.parametrize(
+    "name", [p.relative_to(REPOSITORY).as_posix() for p in notebooks.notebooks()]
+)
 def test_every_number_shown_is_that_of_the_committed_record(name, monkeypatch):
     monkeypatch.delenv("FIVE_GAUSSIANS_OUT")
     lines, pages = outputs(REPOSITORY / name)
-    stem = name.removesuffix(".ipynb")
+    stem = (REPOSITORY / name).stem
     rows = claims.ledger(stem)
     shown = [line[2:] for line in lines if line.startswith(claims.HOLDS)]
     assert shown == [

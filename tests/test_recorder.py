@@ -102,7 +102,7 @@ def interrupt_at(recorder, monkeypatch, place):
         snapshot(recorder, 3)  # the networks have moved on, and nobody was told
         raise KeyboardInterrupt
     if place == "while scoring":
-        monkeypatch.setattr("helpers.recorder.quality", stop)
+        monkeypatch.setattr("helpers.probes.quality", stop)
     if place == "before the state":
         rows = SimpleNamespace(append=stop)
         recorder.rows, kept = rows, recorder.rows

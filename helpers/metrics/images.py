@@ -22,7 +22,7 @@ from helpers.metrics.samples import precision_recall_density_coverage, thin
 
 FEATURES = "EfficientNet-Lite0"
 SIDE = 96  # pixels a side that the network is shown: a multiple of 32, its stride
-BATCH = 256  # images at once: what fits in memory
+BATCH = 16  # images at once: what stays in the cache, three times as fast as more
 FAR = 2.0  # what lies beyond is no noise on [−1, 1] but bytes, or a diverged model
 FEWEST = 4  # images a side; KID halves them, and a variance takes two
 
@@ -58,6 +58,7 @@ def lite0() -> nn.Module:
     with torch.device("meta"):  # no first weights, which would draw from the global stream
         network = EfficientNet.from_name("efficientnet-lite0", image_size=SIDE)
     network.load_state_dict(weights, assign=True)
+    network = network.to(memory_format=torch.channels_last)  # a quarter faster
     return network.requires_grad_(False).eval()
 
 
