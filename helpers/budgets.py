@@ -6,6 +6,7 @@ the published work.
 
 from dataclasses import dataclass, replace
 
+from helpers import galleries
 from helpers.galleries import Gallery
 from helpers.recipes import BadRecipe, Recipe
 
@@ -21,13 +22,14 @@ class Budget:
     width: float = 1.0  # of every layer, times
     epochs: int | None = None  # instead of the recipe's
     batch: int | None = None
-    images: int = 1_000_000  # for training, at the most
+    images: int = galleries.ALL  # for training, at the most
+    fast: bool = True  # compile the steps, which takes longer than a tiny training
 
 
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget("tiny", "seconds, to see that all runs", 0.25, epochs=2, batch=32, images=128),
+        Budget("tiny", "seconds, to see that all runs", 0.25, 2, batch=32, images=128, fast=False),
         Budget("laptop", "minutes on two cores"),
         Budget("paper", "the published sizes, for a GPU", 4.0),
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 from helpers import images
 from helpers.targets import Draws, Labelled
 
+ALL = 1_000_000  # more images than any set has
 SIZES = {"digits": 28, "mnist": 28, "fashion": 28, "cifar10": 32, "faces": 64, "cub": 32}
 
 
@@ -23,12 +24,12 @@ class Gallery:
     source: str  # a name that `images.load` knows, or a folder
     size: int
     channels: int
-    most: int = 1_000_000
+    most: int = ALL
 
     @property
     def name(self) -> str:
         """Source and size, as in `digits-28`; the number of images where it is cut short."""
-        few = f"-{self.most}" if self.most < 1_000_000 else ""
+        few = f"-{self.most}" if self.most < ALL else ""
         return f"{self.source}-{self.size}{few}"
 
     @property
@@ -50,7 +51,7 @@ class Gallery:
         return x.view(-1, *self.shape)
 
 
-def named(name: str, most: int = 1_000_000) -> Gallery:
+def named(name: str, most: int = ALL) -> Gallery:
     """The gallery of that source at its usual size, or `source-size`; raises BadImages."""
     source, _, size = name.rpartition("-")
     if source not in SIZES or not size.isdigit():
@@ -70,7 +71,8 @@ def draws(gallery: Gallery, seed: int) -> Draws:
 
     The held-out images are parted in two: a half to watch a training, a half for its end.
     """
-    found = _loaded(gallery.source, gallery.size, seed)
+    few = None if gallery.most == ALL else 4 * gallery.most  # loaded, so that a tenth can be held
+    found = _loaded(gallery.source, gallery.size, seed, few)
     train = _labelled(found.train, found.train_labels)
     held = _labelled(found.held_out, found.held_out_labels)
     half = len(held.points) // 2
@@ -82,8 +84,8 @@ def draws(gallery: Gallery, seed: int) -> Draws:
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(source: str, size: int, seed: int) -> images.ImageSet:
-    return images.load(source, size, torch.Generator().manual_seed(seed))
+def _loaded(source: str, size: int, seed: int, n: int | None) -> images.ImageSet:
+    return images.load(source, size, torch.Generator().manual_seed(seed), n=n)
 
 
 def _labelled(x: Tensor, labels: Tensor | None) -> Labelled:

@@ -72,13 +72,21 @@ class ImageJudge:
         self.real: Tensor | None = None  # features of the held-out images, taken once
 
     def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
-        """KID ten times in a training, at the first epoch and the last among them."""
+        """KID, FID and more ten times in a training, the first and last epoch among them.
+
+        `diversity` is how much samples differ in their features, over how much real ones do.
+        """
         if epoch not in (0, 1, epochs) and epoch % max(1, epochs // TIMES):
             return {}
         if self.real is None:
             self.real = self._features(self.held_out)
-        score = images.kid(self.real, self._features(x), generator=_stream())
-        return {"kid": score.value, "detail": images.detail(self.gallery.fold(x))}
+        seen = self._features(x)
+        return {
+            "kid": images.kid(self.real, seen, generator=_stream()).value,
+            "fid": images.fid(self.real, seen),
+            "diversity": (seen.var(0).sum() / self.real.var(0).sum()).item(),
+            "detail": images.detail(self.gallery.fold(x)),
+        }
 
     @torch.no_grad()
     def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 
 BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
-    "latent": (1, 1_000),
+    "latent": (1, 10_000),
     "epochs": (1, math.inf),
     "batch": (2, math.inf),
     "learning_rate": (1e-12, 1),

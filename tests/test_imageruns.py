@@ -17,7 +17,7 @@ GALLERY = Gallery("digits", 8, 1)
 def _small(monkeypatch):
     """Sixty blots for images, and their pixels for features."""
 
-    def load(name, size, generator):
+    def load(name, size, generator, n):
         x = torch.rand(60, 1, size, size, generator=generator) * 2 - 1
         labels = torch.arange(60) % 10
         return images.ImageSet(name, x[:40], labels[:40], x[40:], labels[40:], "", ())

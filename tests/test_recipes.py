@@ -32,7 +32,7 @@ def test_changed_renames_only_when_a_value_differs():
         ("gan", {"epochs": 0}, "epochs = 0: must be at least 1"),
         ("gan", {"batch": 1}, "batch = 1: must be at least 2"),
         ("gan", {"batch": -5}, "batch = -5: must be at least 2"),
-        ("gan", {"latent": 0}, "latent = 0: must be from 1 to 1000"),
+        ("gan", {"latent": 0}, "latent = 0: must be from 1 to 10000"),
         ("gan", {"learning_rate": 0.0}, "learning_rate = 0.0: must be from 1e-12 to 1"),
         ("gan", {"learning_rate": float("nan")}, "learning_rate = nan: must be"),
         ("gan", {"generator": (64, 0)}, "generator = 0: must be from 1 to 10000"),
