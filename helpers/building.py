@@ -103,7 +103,7 @@ def _image_vae(
     )
     for network in (encoder, decoder):
         convolutions.initialise(network.net, generator)
-    return models.VAE(encoder, decoder, recipe.latent)
+    return convolutions.ImageVAE(encoder, decoder, recipe.latent)
 
 
 def _image_gan(

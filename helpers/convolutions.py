@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from helpers.models import ACTIVATIONS, Gaussian
+from helpers.models import ACTIVATIONS, VAE, Gaussian
 
 Shape = tuple[int, int, int]  # channels, height, width
 KERNEL = {"kernel_size": 4, "stride": 2, "padding": 1}  # halves, or doubles, without overlap gaps
@@ -151,6 +151,14 @@ class ConvDecoder(nn.Module):
         if self.variance == "bernoulli":
             return Bernoulli(out)
         return Gaussian(torch.tanh(out), self.log_scale)
+
+
+class ImageVAE(VAE):
+    """A VAE whose samples are means: the noise of p(x | z) on each pixel is no part of an image."""
+
+    def draw(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The mean of p(x | z), as `decode`: (n, latent) to (n, pixels)."""
+        return self.decode(z)
 
 
 class ConvGenerator(nn.Module):

@@ -90,10 +90,7 @@ class ImageJudge:
 
     @torch.no_grad()
     def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
-        """All image scores of decoded latents, real against real beside them.
-
-        Of a VAE the mean of p(x | z) is scored, not a draw from it: its pixel noise is no image.
-        """
+        """All image scores of decoded latents, real against real beside them."""
         x = model.decode(torch.randn(self.watched, model.latent, generator=generator))
         parts = (self.held_out, x, test[:SCORED])
         real, fake, reference = (self.gallery.fold(part) for part in parts)

@@ -117,7 +117,7 @@ class Recorder:
             "seed": self.seed,
             "complete": self.complete,
             "members": self.members,
-            **runs.provenance(self.probe.device),
+            **runs.provenance(self.probe.device, self.target.definition()),
             "metrics": self._final_scores() if self.complete else {},
             "history": {name: [short(row.get(name)) for row in self.rows] for name in names},
         }
@@ -157,7 +157,7 @@ class Recorder:
                 f"{self.stem}.json: interrupted with another {other[0].replace('_', ' ')}; "
                 "resume with the same numbers, or train without --resume"
             )
-        if record["code"] != runs.provenance(self.probe.device)["code"]:
+        if record["code"] != runs.code_of(record["target"]):
             raise BadRun(
                 f"{self.stem}.json: interrupted before the training code changed; "
                 "train without --resume"

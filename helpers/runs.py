@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from helpers.targets import Draws, GaussianMixture
 DATA_SEED = 5  # the assignment's; every run sees the same points
 Target = GaussianMixture | Gallery
 CODE = ("helpers.training", "helpers.objectives", "helpers.models")
+IMAGE_CODE = (*CODE, "helpers.convolutions")
 
 
 def data(target: Target) -> Draws:
@@ -144,7 +146,7 @@ def _outdated(record: dict) -> str:
     known = experiments.RECIPES.get(record["recipe"]["name"])
     if known is not None and known != recipes.from_dict(record["recipe"]):
         return "its recipe has changed since"
-    same = record["code"] == code_fingerprint(CODE)
+    same = record["code"] == code_of(record["target"])
     return "" if same else "the training code has changed since"
 
 
@@ -187,10 +189,15 @@ def fresh(
     return building.build_gan(recipe, target, points, generator)
 
 
-def provenance(device: torch.device) -> dict:
-    """What a result depends on besides its recipe: code, versions, machine."""
+def code_of(definition: dict) -> str:
+    """The fingerprint of the code that trains on a target of that definition."""
+    return code_fingerprint(IMAGE_CODE if "source" in definition else CODE)
+
+
+def provenance(device: torch.device, definition: dict = MappingProxyType({})) -> dict:
+    """What a result depends on besides its recipe: code (by the target), versions, machine."""
     return {
-        "code": code_fingerprint(CODE),
+        "code": code_of(definition),
         "torch": torch.__version__.split("+")[0],
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",

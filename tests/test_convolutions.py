@@ -142,3 +142,10 @@ def test_every_game_can_be_played_with_images(objective):
     assert not torch.equal(before, generator(torch.ones(1, 2)))
     slope = objectives.input_gradient(critic, x[:3])
     assert slope.shape == (3, 256)
+
+
+def test_an_image_vae_shows_means():
+    parts = small(GREY)
+    vae = convolutions.ImageVAE(parts.encoder, parts.decoder, 3)
+    z = torch.randn(4, 3, generator=rng())
+    assert torch.equal(vae.draw(z, rng(1)), vae.decode(z))
