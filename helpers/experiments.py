@@ -33,8 +33,14 @@ _STUDIES = (
         name="gan-best",
         idea="near the truth itself",
         objective="least-squares",  # a critic that is not saturated shapes modes better,
-        critic_norm="none",  # more so without norms
+        critic_norm="none",  # more so without norms,
+        critic=(128, 256),  # and wide enough to see widths, not only places
+        generator=(128, 128),
+        activation="relu",
+        batch=512,
+        learning_rate=2e-3,
         average=0.9998,  # the narrower modes settle last
+        epochs=130,
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),

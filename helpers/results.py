@@ -18,7 +18,7 @@ ROWS = {
     "vae-best": "VAE, full covariance, IWAE (K = 8)",
     "gan": "GAN, as assigned",
     "gan-fast": "the same, trained faster",
-    "gan-best": "the same, least squares, no norms",
+    "gan-best": "GAN, least squares, wider",
 }
 HEAD = (
     "| model | parameters trained | seconds | modes | within 3σ | KL of mode weights "
