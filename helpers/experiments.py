@@ -127,64 +127,8 @@ _DIGITS = (
         **_SMALL_GAN,
     ),
 )
-_COLOUR_VAE = {"encoder": (16, 32, 64), "decoder": (64, 32, 16), "epochs": 20, "batch": 64}
-_COLOUR_GAN = {
-    "latent": 64,
-    "generator": (64, 32, 16),
-    "critic": (16, 32, 64),
-    "critic_norm": "none",
-    "activation": "relu",
-    "batch": 64,
-    "epochs": 30,
-}
-_COLOUR = (
-    *(
-        VAERecipe(
-            name=f"autoencoder-colour-{d}",
-            idea=f"colour images through {d} numbers",
-            objective="autoencoder",
-            latent=d,
-            **_COLOUR_VAE,
-        )
-        for d in (16, 128, 1_024)
-    ),
-    *(
-        VAERecipe(
-            name=f"vae-colour-beta-{b:g}",
-            idea=f"colour images, KL weighted by {b:g}",
-            latent=1_024,
-            beta=b,
-            beta_start=b,
-            **_COLOUR_VAE,
-        )
-        for b in (0.0, 0.8, 1.0, 1.2)
-    ),
-    VAERecipe(
-        name="vae-colour-linear",
-        idea="colour images, beta from 0 to 1 in a line",
-        latent=1_024,
-        beta_start=0.0,
-        **_COLOUR_VAE,
-    ),
-    GANRecipe(name="gan-colour", idea="colour images, the base game", **_COLOUR_GAN),
-    GANRecipe(
-        name="lsgan-colour",
-        idea="colour images, squared errors",
-        objective="least-squares",
-        **_COLOUR_GAN,
-    ),
-    GANRecipe(
-        name="wgan-gp-colour",
-        idea="colour images, a distance between distributions",
-        objective="wgan-gp",
-        critic_steps=3,
-        penalty=10.0,  # Gulrajani et al.
-        penalty_end=10.0,
-        **_COLOUR_GAN,
-    ),
-)
 
-RECIPES = {r.name: r for r in (*_STUDIES, *_MIXTURES, *_FRONTS, *_DIGITS, *_COLOUR)}
+RECIPES = {recipe.name: recipe for recipe in (*_STUDIES, *_MIXTURES, *_FRONTS, *_DIGITS)}
 STUDIES = tuple(recipe.name for recipe in _STUDIES)  # on the five Gaussians
 
 
