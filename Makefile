@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run labs test test-fast lint unit notebooks runs evidence bench format clean
+.PHONY: help setup run labs test test-fast lint unit notebooks runs evidence bench app format clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ evidence: $(READY) ## train what the answers rest on where it is missing, and me
 
 bench: $(READY) ## measure the speed of training beside the usual loop (five minutes)
 	$(PY) -m helpers bench
+
+app: $(READY) ## train, generate and explore in the browser, at http://localhost:8501
+	$(PY) -m helpers.launch
 
 format: $(READY) ## put code and notebooks into the common format
 	$(PY) -m ruff check --fix

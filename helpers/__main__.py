@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers list|train|sample|evaluate|film|sweep|evidence|bench`.
+"""The command line: `python -m helpers list|train|sample|evaluate|film|sweep|evidence|bench|app`.
 
 Whatever a user can get wrong ends in one line on standard error and exit status 2.
 """
@@ -8,7 +8,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from helpers import commands, evidence, flags, runs, sweep
+from helpers import commands, evidence, flags, launch, runs, sweep
 from helpers.loop import Diverged
 
 FAILURES = (ValueError, OSError, Diverged, sweep.LostWorker, sweep.NoCluster)
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="python -m helpers", description="Train, sample, score and film.")
     group = top.add_subparsers(required=True, metavar="COMMAND")
     adders = (_add_list, _add_train, _add_sample, _add_evaluate, _add_film, _add_sweep)
-    for add in (*adders, _add_evidence, _add_bench):
+    for add in (*adders, _add_evidence, _add_bench, _add_app):
         add(group)
     return top
 
@@ -126,6 +126,11 @@ def _add_bench(group) -> None:
     add = _command(group, "bench", commands.time_all, text).add_argument
     add("--rounds", type=flags.count, default=7, metavar="N", help="of each contender; default 7")
     add("--json", action="store_true", help="print all that was measured as JSON")
+
+
+def _add_app(group) -> None:
+    text = "serve the app to a browser on this machine"
+    launch.add_flags(_command(group, "app", commands.serve, text))
 
 
 if __name__ == "__main__":

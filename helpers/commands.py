@@ -14,6 +14,7 @@ from helpers import (
     evidence,
     experiments,
     flags,
+    launch,
     recipes,
     recording,
     runs,
@@ -120,6 +121,11 @@ def train_all(options: argparse.Namespace) -> None:
     extras = {"refresh": options.refresh, "fast": not options.plain}
     for line in sweep.sweep(jobs, options.workers, options.scheduler, **extras):
         print(line, flush=True)
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Serve the app until it is interrupted."""
+    launch.serve(options.port, options.browser)
 
 
 def measure_all(options: argparse.Namespace) -> None:
