@@ -120,7 +120,7 @@ def test_resuming_where_nothing_was_saved_starts_anew(tmp_path):
 
 
 CHILD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 import pytest
 sys.path.insert(0, {tests!r})
@@ -132,6 +132,7 @@ def wait(recorder):
         print("ready", flush=True)
         time.sleep(60)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 shrink(pytest.MonkeyPatch())
 recording.train(recipe(epochs=4), targets.gmm5(), stems=[Path(sys.argv[1])], watch=wait, fast=False)
 """
