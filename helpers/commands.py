@@ -14,6 +14,7 @@ from helpers import (
     evidence,
     experiments,
     flags,
+    galleries,
     launch,
     recipes,
     recording,
@@ -37,6 +38,10 @@ def list_all(options: argparse.Namespace) -> None:
     for name, make in targets.NAMED.items():
         target = make()
         print(f"  {name:20} {target.k} components, entropy {target.entropy():.3f} nats")
+    print("images, at another size as in faces-32, or the path of a folder of pictures")
+    for name in galleries.SIZES:
+        shape = " × ".join(map(str, galleries.named(name).shape))
+        print(f"  {name:20} {shape}")
 
 
 def train(options: argparse.Namespace) -> None:
@@ -51,8 +56,19 @@ def train(options: argparse.Namespace) -> None:
             recipe, target, (options.seed,), stems=[stem], watch=watch, **extras
         )
     print(f"saved {run.stem}.json and .pt")
-    for name, value in run.metrics.items():
+    for name, value in _by_line(run.metrics):
         print(f"  {name:16} {scoring.shown(value)}")
+
+
+def _by_line(metrics: dict):
+    """Names and values; of image scores those of the samples, with real images' beside them."""
+    if "fake" not in metrics:
+        return metrics.items()
+    fake, real = metrics["fake"], metrics["reference"]
+    words = {
+        name: f"{scoring.shown(v)} (real {scoring.shown(real[name])})" for name, v in fake.items()
+    }
+    return words.items()
 
 
 def _follow(bar: tqdm):
@@ -81,9 +97,9 @@ def evaluate(options: argparse.Namespace) -> None:
         target = targets.named(options.target or "gmm5")
     else:
         run = runs.find(options.samples)
+        _check_plane(run.target)  # before 100,000 images are decoded
         points = run.sample(options.n, stream(0))
         target = targets.named(options.target) if options.target else run.target
-        _check_plane(target)
     with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
         train, reference = runs.data(target).train.points, stream(options.seed)
         rows = scoring.score(target, points, train, reference, watch=_scored)

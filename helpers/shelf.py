@@ -61,7 +61,7 @@ def load(name: str) -> runs.Run:
 def sample(run: runs.Run, n: int, seed: int, way: str = "", strength: float = 0.0) -> Tensor:
     """n samples from latents that are perturbed as named: (n, 2), or of images (n, c, h, w).
 
-    Of an image VAE the mean of p(x | z) is taken: its pixel noise is no image. Raises BadDraw.
+    Raises BadDraw.
     """
     pictures = isinstance(run.target, Gallery)
     most = MOST["images" if pictures else "points"]
@@ -74,9 +74,8 @@ def sample(run: runs.Run, n: int, seed: int, way: str = "", strength: float = 0.
     if way:
         z = WAYS[way].apply(z, strength, generator)
     with torch.no_grad():
-        if pictures:
-            return run.target.fold(run.model.decode(z))
-        return run.model.draw(z, generator)
+        x = run.model.draw(z, generator)
+    return run.target.fold(x) if pictures else x
 
 
 def _trial(trial: str) -> Path:

@@ -1,14 +1,14 @@
 """The process that trains one trial and says how far it is: `python -m helpers.worker ID`."""
 
 import contextlib
+import dataclasses
 import io
 import sys
 import time
 
 import numpy as np
 
-from helpers import orders, recording, runs, targets, trials
-from helpers.galleries import Gallery, named
+from helpers import orders, recording, runs, trials
 from helpers.loop import Diverged
 from helpers.recorder import Recorder
 from helpers.storage import replace_file
@@ -39,10 +39,9 @@ def train(trial: str) -> None:
 
 def target_of(order: orders.Order) -> runs.Target:
     """The target of an order."""
-    if order.target not in orders.IMAGES:
-        return targets.named(order.target)
-    gallery = named(order.target)
-    return Gallery(gallery.source, gallery.size, gallery.channels, order.images or gallery.most)
+    target = runs.target_named(order.target)
+    few = order.target in orders.IMAGES and order.images
+    return dataclasses.replace(target, most=order.images) if few else target
 
 
 class Watch:

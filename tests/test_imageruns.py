@@ -83,3 +83,20 @@ def test_the_scorecard_of_the_plane_refuses_images_in_one_line(written, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "digits-8" in error
+
+
+def test_an_image_training_ends_with_its_scores_beside_real_ones(written, capsys, monkeypatch):
+    monkeypatch.setattr(runs, "target_named", lambda name: GALLERY)
+    words = (
+        "train gan-digits --target digits --epochs 1 --batch 10 --generator 4 --critic 4 --plain"
+    )
+    assert main(words.split()) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "(real " in line]
+    assert len(lines) == 7
+    assert lines[0].split()[0] == "FID"
+
+
+def test_images_are_refused_before_any_is_decoded(written, monkeypatch):
+    (run,) = recording.train(tiny("gan-digits"), GALLERY, (3,), fast=False)
+    monkeypatch.setattr(runs.Run, "sample", None)  # calling it would raise
+    assert main(["evaluate", str(run.stem)]) == 2

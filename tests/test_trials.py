@@ -47,20 +47,18 @@ def test_an_id_that_nobody_gave_is_told():
         trials.read("gan-01234567")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "training", "colour": 1}'])
-def test_a_damaged_status_is_told(written, text):
-    trial = trials.prepare(order())
-    put(written, trial, "status.json", text)
-    with pytest.raises(trials.BadTrial, match="status is damaged"):
-        trials.read(trial)
+BROKEN = {
+    "status": (trials.read, ["", "{", "[]", '{"state": "training", "colour": 1}']),
+    "order": (trials.order_of, ["", "null", "{}", '{"recipe": {"family": "cat"}}']),
+}
 
 
-@pytest.mark.parametrize("text", ["", "null", "{}", '{"recipe": {"family": "cat"}}'])
-def test_a_damaged_order_is_told(written, text):
+@pytest.mark.parametrize(("name", "text"), [(n, t) for n, (_, ts) in BROKEN.items() for t in ts])
+def test_a_damaged_record_is_told(written, name, text):
     trial = trials.prepare(order())
-    put(written, trial, "order.json", text)
+    put(written, trial, f"{name}.json", text)
     with pytest.raises(trials.BadTrial, match="damaged"):
-        trials.order_of(trial)
+        BROKEN[name][0](trial)
 
 
 def test_what_is_enormous_leaves_no_folder(written):

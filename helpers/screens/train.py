@@ -110,9 +110,7 @@ def _recipe(target: str, family: str) -> recipes.Recipe:
 def _fits(recipe: recipes.Recipe, target: str) -> bool:
     if recipe.family == "gan" and recipe.start:
         return False  # it needs a VAE of the same target first
-    if target in orders.IMAGES:
-        return "digits" in recipe.name
-    return not any(word in recipe.name for word in ("digits", "colour"))
+    return ("digits" in recipe.name) == (target in orders.IMAGES)
 
 
 def _estimate(base: recipes.Recipe, order: orders.Order) -> str:
