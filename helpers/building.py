@@ -83,7 +83,19 @@ def build_gan(
 ) -> tuple[nn.Module, nn.Module]:
     """A fresh generator and critic; `points` (n, 2) are as in `build_vae`."""
     if isinstance(target, Gallery):
-        return _image_gan(recipe, target, generator)
+        network, critic = _image_gan(recipe, target, generator)
+    else:
+        network, critic = _plane_gan(recipe, target, points, generator)
+    for layer in network.net:
+        if isinstance(layer, nn.LeakyReLU):
+            layer.negative_slope = recipe.leak
+    freeze(network, recipe.frozen)
+    return network, critic
+
+
+def _plane_gan(
+    recipe: recipes.GANRecipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
+) -> tuple[nn.Module, nn.Module]:
     network = models.Generator(standard(target), recipe.generator, recipe.latent, recipe.activation)
     critic = models.Critic(standard(target), recipe.critic)
     if recipe.critic_norm == "none":
@@ -110,7 +122,11 @@ def _image_gan(
     recipe: recipes.GANRecipe, gallery: Gallery, generator: torch.Generator
 ) -> tuple[nn.Module, nn.Module]:
     network = convolutions.ConvGenerator(
-        gallery.shape, recipe.generator, recipe.latent, recipe.activation
+        gallery.shape,
+        recipe.generator,
+        recipe.latent,
+        recipe.activation,
+        recipe.generator_norm == "pixel",
     )
     critic = convolutions.ConvCritic(gallery.shape, recipe.critic)
     for each in (network, critic):
@@ -134,23 +150,38 @@ def _without_norms(net: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*(layer for layer in net if not isinstance(layer, models.ActNorm)))
 
 
-def start_from_decoder(network: models.Generator, decoder: models.Decoder) -> None:
+def freeze(network: nn.Module, layers: int) -> None:
+    """Make the weights of the first layers constants, which no training finds to change."""
+    weighted = [layer for layer in network.net if hasattr(layer, "weight")]
+    for layer in weighted[:layers]:
+        for name, values in list(layer.named_parameters()):
+            delattr(layer, name)
+            layer.register_buffer(name, values.detach())
+
+
+def start_from_decoder(network: nn.Module, decoder: nn.Module) -> None:
     """Make the generator the decoder's mean map; raises BadRecipe when they cannot be the same."""
     theirs = decoder.net.state_dict()
-    last = list(theirs)[-2:]  # a full-covariance decoder has further outputs: leave them
-    theirs |= {name: theirs[name][:2] for name in last}
+    if decoder.variance == "full":  # it has further outputs: leave them
+        theirs |= {name: theirs[name][:2] for name in list(theirs)[-2:]}
     mine, kinds = _form(network.net, network.net.state_dict()), _form(decoder.net, theirs)
     if mine != kinds:
         raise recipes.BadRecipe(
             f"generator {mine} and decoder {kinds} differ; give the generator the decoder's "
-            "widths and its latent size, and activation relu"
+            "widths and its latent size, activation relu, and on images no norm"
         )
     network.net.load_state_dict(theirs)
 
 
-def _form(net: torch.nn.Sequential, state: dict[str, Tensor]) -> str:
+def _form(net: nn.Sequential, state: dict[str, Tensor]) -> str:
     """Sizes and activation of a network, as in "2-64-128-2 ReLU"."""
+    named = [layer for layer in net if hasattr(layer, "weight")]
     weights = [values for name, values in state.items() if name.endswith("weight")]
-    sizes = [weights[0].shape[1], *(w.shape[0] for w in weights)]
+    sizes = [weights[0].shape[1], *map(_outputs, named, weights)]
     kinds = {type(layer).__name__ for layer in net} - {"Linear"}
     return " ".join(["-".join(map(str, sizes)), *sorted(kinds)])
+
+
+def _outputs(layer: nn.Module, weight: Tensor) -> int:
+    """Units or channels that a layer with this weight gives."""
+    return weight.shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0]

@@ -16,6 +16,7 @@ from helpers import (
     flags,
     galleries,
     launch,
+    parallel,
     recipes,
     recording,
     runs,
@@ -49,15 +50,23 @@ def train(options: argparse.Namespace) -> None:
     base, target = experiments.named(options.recipe), runs.target_named(options.target)
     recipe = recipes.changed(base, **flags.tuned(options))
     stem = options.out / f"seed{options.seed}" if options.out else None
-    extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
-    with tqdm(total=recipe.epochs, unit="epoch", disable=None) as bar:
-        watch = _follow(bar)
-        (run,) = recording.train(
-            recipe, target, (options.seed,), stems=[stem], watch=watch, **extras
-        )
+    silent = None if parallel.first() else True  # None: a bar where there is a terminal
+    with tqdm(total=recipe.epochs, unit="epoch", disable=silent) as bar:
+        run = _trained(recipe, target, options, stem, _follow(bar))
+    if run is None:  # another process keeps it
+        return
     print(f"saved {run.stem}.json and .pt")
     for name, value in _by_line(run.metrics):
         print(f"  {name:16} {scoring.shown(value)}")
+
+
+def _trained(recipe, target, options, stem, watch) -> runs.Run | None:
+    if parallel.launched():
+        extras = {"stem": stem, "watch": watch, "device": options.device}
+        return parallel.train(recipe, target, options.seed, **extras)
+    extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}
+    (run,) = recording.train(recipe, target, (options.seed,), stems=[stem], watch=watch, **extras)
+    return run
 
 
 def _by_line(metrics: dict):

@@ -25,6 +25,8 @@ BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "critic_steps": (1, 10_000),
     "penalty": (0, 1e6),
     "penalty_end": (0, 1e6),
+    "frozen": (0, 100),
+    "leak": (0, 1),
 }
 
 
@@ -107,12 +109,21 @@ class GANRecipe(Recipe):
     activation: str = choice(
         "leaky", "the usual one of a generator; relu as a decoder has it", options=("leaky", "relu")
     )
+    leak: float = choice(0.2, "of a leaky activation: its slope below zero")
     beta1: float = choice(0.0, "momentum makes the two players overshoot each other")
     average: float = choice(0.999, "the average of ~1,000 steps irons out their circling")
     critic_steps: int = choice(1, "one each; the Wasserstein critic wants more", "critic batches")
     penalty: float = choice(0.0, "strength of the gradient penalty at the start")
     penalty_end: float = choice(0.0, "and at the end")
     start: str = choice("", "a VAE recipe whose trained decoder the generator starts from")
+    frozen: int = choice(
+        0, "what a decoder has learned may be kept", "first layers kept as started"
+    )
+    generator_norm: str = choice(
+        "pixel",
+        "keeps the signal of convolutions in bounds; the plane has none, nor has a decoder",
+        options=("pixel", "none"),
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -120,6 +131,11 @@ class GANRecipe(Recipe):
             raise BadRecipe(
                 f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "
                 "constant factor, which zero has not; give both or neither"
+            )
+        if self.frozen > len(self.generator):
+            raise BadRecipe(
+                f"frozen = {self.frozen}: the generator has {len(self.generator) + 1} layers with "
+                f"its last, of which one must learn; give {len(self.generator)} at the most"
             )
 
 

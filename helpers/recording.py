@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,6 +34,10 @@ def train(
     `fast` compiles the steps. Raises BadRun where a save cannot be gone on from.
     """
     options = {"device": device, "fast": fast}
+    if getattr(recipe, "frozen", 0) and len(seeds) > 1:  # one pass has one set of constants
+        alone = partial(train, recipe, target, resume=resume, watch=watch, **options)
+        pairs = zip(seeds, stems or [None] * len(seeds), strict=True)
+        return [run for seed, stem in pairs for run in alone([seed], stems=[stem])]
     data, streams = runs.data(target), [stream(seed) for seed in seeds]
     each = zip(seeds, streams, strict=True)
     built = [networks(recipe, target, data, s, g, **options) for s, g in each]

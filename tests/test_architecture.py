@@ -81,6 +81,7 @@ FLOORS = {
     "orders": 3,
     "costs": 4,
     "films": 4,
+    "parallel": 4,
     "sweep": 4,
     "mixtures": 4,
     "references": 4,

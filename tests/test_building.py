@@ -4,7 +4,8 @@ import pytest
 import torch
 from small import recipe as small
 
-from helpers import building, experiments, objectives, recipes
+from helpers import building, experiments, objectives, recipes, training
+from helpers.galleries import Gallery
 from helpers.models import parameters
 from helpers.schedules import Constant, Cosine, Geometric, Linear
 from helpers.targets import GaussianMixture, gmm5
@@ -112,3 +113,74 @@ def test_a_target_far_away_and_stretched_starts_as_well():
     z = (out - far.mean) / far.std
     assert z.abs().max() < 5
     assert critic(far.sample(500, rng())).abs().max() < 20
+
+
+FACES = Gallery("faces", 16, 3)
+TINY = {"batch": 4, "latent": 3}
+
+
+def image_vae(**values):
+    first = recipes.changed(experiments.named("vae-faces"), encoder=(4, 6), decoder=(6, 4), **TINY)
+    return building.build_vae(recipes.changed(first, **values), FACES, POINTS, rng(1))
+
+
+def image_gan(**values):
+    base = experiments.named("gan-faces-cold")
+    chosen = recipes.changed(base, generator=(6, 4), critic=(4,), **TINY)
+    return building.build_gan(recipes.changed(chosen, **values), FACES, POINTS, rng(2))[0]
+
+
+@pytest.mark.parametrize("variance", ["unit", "scale"])
+def test_a_warm_generator_of_images_is_the_decoders_mean_map(variance):
+    vae, network = image_vae(variance=variance), image_gan()
+    z = torch.randn(5, 3, generator=rng(3))
+    assert not torch.allclose(network(z), vae.decode(z))
+    building.start_from_decoder(network, vae.decoder)
+    assert torch.equal(network(z), vae.decode(z))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"generator": (6, 5)}, "generator 3-96-5-3 .* and decoder 3-96-4-3 "),
+        ({"generator_norm": "pixel"}, "PixelNorm.*on images no norm"),
+    ],
+)
+def test_a_generator_of_images_of_another_form_cannot_start_warm(values, message):
+    with pytest.raises(recipes.BadRecipe, match=message):
+        building.start_from_decoder(image_gan(**values), image_vae().decoder)
+
+
+def test_frozen_layers_are_no_parameters_and_still_start_warm():
+    free, network, vae = image_gan(), image_gan(frozen=1), image_vae()
+    names = {name for name, _ in free.named_parameters()}
+    kept = {name for name, _ in network.named_parameters()}
+    assert names - kept == {"net.0.weight", "net.0.bias"}
+    assert network.state_dict().keys() == free.state_dict().keys()
+    building.start_from_decoder(network, vae.decoder)
+    assert torch.equal(network.net[0].weight, vae.decoder.net[0].weight)
+
+
+def test_training_leaves_frozen_layers_as_they_were():
+    recipe = small(activation="relu", frozen=1, epochs=1, batch=64)
+    network, critic = building.build_gan(recipe, TARGET, POINTS, rng(2))
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    parts = (building.objective(recipe), POINTS, POINTS, building.settings(recipe, fast=False))
+    list(training.train_gan(network, critic, *parts, generator=rng(4)))
+    moved = {name for name, v in network.state_dict().items() if not torch.equal(v, before[name])}
+    assert moved == {"net.2.weight", "net.2.bias"}
+
+
+def test_not_every_layer_can_be_frozen():
+    with pytest.raises(recipes.BadRecipe, match="frozen = 3: the generator has 3 layers"):
+        recipes.changed(experiments.named("gan"), frozen=3)
+
+
+def test_the_leak_is_the_slope_below_zero_of_the_generator_alone():
+    network, critic = building.build_gan(small(leak=0.01), TARGET, POINTS, rng(2))
+    slopes = [
+        [layer.negative_slope for layer in net.net if isinstance(layer, torch.nn.LeakyReLU)]
+        for net in (network, critic)
+    ]
+    assert set(slopes[0]) == {0.01}
+    assert set(slopes[1]) == {0.2}
