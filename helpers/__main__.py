@@ -8,7 +8,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from helpers import commands, evidence, flags, launch, runs, sweep
+from helpers import commands, evidence, flags, launch, parallel, runs, sweep
 from helpers.loop import Diverged
 
 FAILURES = (ValueError, OSError, Diverged, sweep.LostWorker, sweep.NoCluster)
@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = f"; {HINT}" if options.command is commands.train else ""
+        resumes = options.command is commands.train and not parallel.launched()
+        hint = f"; {HINT}" if resumes else ""
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 0

@@ -96,6 +96,8 @@ def build_gan(
 def _plane_gan(
     recipe: recipes.GANRecipe, target: GaussianMixture, points: Tensor, generator: torch.Generator
 ) -> tuple[nn.Module, nn.Module]:
+    if recipe.generator_norm == "none":
+        raise recipes.BadRecipe("generator_norm = none: for images; in the plane there is none")
     network = models.Generator(standard(target), recipe.generator, recipe.latent, recipe.activation)
     critic = models.Critic(standard(target), recipe.critic)
     if recipe.critic_norm == "none":
@@ -162,8 +164,11 @@ def freeze(network: nn.Module, layers: int) -> None:
 def start_from_decoder(network: nn.Module, decoder: nn.Module) -> None:
     """Make the generator the decoder's mean map; raises BadRecipe when they cannot be the same."""
     theirs = decoder.net.state_dict()
+    last = list(theirs)[-2:]
     if decoder.variance == "full":  # it has further outputs: leave them
-        theirs |= {name: theirs[name][:2] for name in list(theirs)[-2:]}
+        theirs |= {name: theirs[name][:2] for name in last}
+    if decoder.variance == "bernoulli":  # its mean is tanh(out / 2), a generator's image tanh(out)
+        theirs |= {name: theirs[name] / 2 for name in last}
     mine, kinds = _form(network.net, network.net.state_dict()), _form(decoder.net, theirs)
     if mine != kinds:
         raise recipes.BadRecipe(

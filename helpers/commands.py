@@ -62,6 +62,8 @@ def train(options: argparse.Namespace) -> None:
 
 def _trained(recipe, target, options, stem, watch) -> runs.Run | None:
     if parallel.launched():
+        if options.resume:
+            raise ValueError("--resume: not under torchrun; leave it out, and the run starts anew")
         extras = {"stem": stem, "watch": watch, "device": options.device}
         return parallel.train(recipe, target, options.seed, **extras)
     extras = {"resume": options.resume, "device": options.device, "fast": not options.plain}

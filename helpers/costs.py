@@ -25,10 +25,11 @@ class Counter(TorchDispatchMode):
 
 
 def sizes(run: runs.Run) -> dict[str, int]:
-    """Trainable parameters: what is trained, and what is kept to sample from."""
+    """Trainable parameters: what is trained, and what is kept to sample from, frozen or not."""
     kept = run.model.decoder if run.recipe.family == "vae" else run.model
+    frozen = sum(values.numel() for values in kept.net.buffers())
     trained = models.parameters(run.model) + (models.parameters(run.critic) if run.critic else 0)
-    return {"trained": trained, "sampler": models.parameters(kept)}
+    return {"trained": trained, "sampler": models.parameters(kept) + frozen}
 
 
 def training_flops(recipe: recipes.Recipe, target: GaussianMixture) -> float:

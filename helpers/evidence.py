@@ -33,7 +33,7 @@ TEN = tuple(range(10))
 MANY = {"vae": TEN, "vae-fast": TEN, "vae-best": TEN, "gan": TEN, "gan-fast": TEN, "gan-best": TEN}
 FEW = ("vae-full", "vae-scale", "gan-cold", "gan-latent-4", "gan-latent-8")  # five seeds
 FRONTS = ("vae-front", "vae-front-iwae", "gan-front")
-WIDTHS = (8, 32, 64)
+WIDTHS = (8, 16, 32, 64, 128)
 # What decides a number: the metrics. Recipes do not: every entry names the weights it is of.
 MEASURES = ("helpers.metrics.catalogue", "helpers.metrics.atlas", "helpers.metrics.latent")
 CODE = {

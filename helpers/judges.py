@@ -17,6 +17,7 @@ from helpers.targets import Draws, GaussianMixture
 
 TIMES = 10  # that a gallery's samples are scored in a training
 SCORED = 500  # images to a score
+NAMED = ("KID", "loss", "reconstruction", "kl", "critic", "generator")  # in a line of progress
 SUBSETS = 25  # of them to a KID on the way: its mean alone is kept
 
 
@@ -100,8 +101,7 @@ class ImageJudge:
     def line(self, row: dict[str, float]) -> str:
         """The KID where it was taken, else the losses."""
         shown = {"KID": row["kid"]} if row.get("kid") is not None else row
-        words = [f"{name} {value:.3g}" for name, value in shown.items() if value is not None]
-        return ", ".join(words[:4])
+        return ", ".join(f"{name} {shown[name]:.3g}" for name in shown if name in NAMED)
 
     def _features(self, x: Tensor) -> Tensor:
         return images.features(self.gallery.fold(x))

@@ -16,7 +16,10 @@ from helpers.targets import GaussianMixture
 
 SAMPLES = (2_500, 100_000)
 TARGETS = ("ring8", "grid25")
-RECIPES = {"ring8": {"GAN": "gan-mixture"}, "grid25": {"GAN": "gan-mixture-wide"}}
+RECIPES = {
+    "ring8": {"GAN": "gan-mixture", "VAE": "vae-mixture"},
+    "grid25": {"GAN": "gan-mixture-wide", "VAE": "vae-mixture"},
+}
 # Modes, share of high quality in %, reverse KL; None where the paper gives none.
 PUBLISHED = {
     "GAN (PacGAN's tuning)": {"ring8": (6.3, 98.2, 0.45), "grid25": (17.3, 94.8, 0.70)},

@@ -179,7 +179,8 @@ class VAE(nn.Module):
 class Generator(Standardised):
     """x = G(z), in data units: (n, latent) to (n, 2).
 
-    `activation` is "leaky" (slope .2), or "relu", under which it is the same map as a decoder.
+    `activation` is "leaky" (slope .2 unless a recipe has another), or "relu", under which it is
+    the same map as a decoder.
     """
 
     def __init__(

@@ -3,13 +3,16 @@
 Every process has the same networks and a share of the training points, and takes its share of
 each batch. Where a gradient reaches a weight, it is averaged over all processes, so that all
 take the same step: that of one process with the whole batch (Li et al. 2020, PyTorch
-Distributed). Objectives and steps know nothing of it; the averaging sits in the networks.
+Distributed). Objectives and steps know nothing of it; the averaging sits in the networks. Its
+steps are not compiled, so for small networks on one CPU a single process is faster.
 """
 
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -22,6 +25,8 @@ from helpers.loop import no_probe
 from helpers.models import VAE
 from helpers.recorder import Recorder, stream
 from helpers.training import train_gan, train_vae
+
+PATIENCE = timedelta(hours=2)  # the others wait while the first trains what a warm start needs
 
 
 class Mean(Function):
@@ -97,18 +102,26 @@ def joined(device: torch.device) -> Iterator[tuple[int, int]]:
     """
     with contextlib.ExitStack() as stack:
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            kind = "nccl" if device.type == "cuda" else "gloo"
+            dist.init_process_group(kind, timeout=PATIENCE)
             stack.callback(dist.destroy_process_group)
         yield dist.get_rank(), dist.get_world_size()
 
 
 def place(name: str) -> torch.device:
-    """The device of this process: as `devices.choose_device`, each with a GPU of its own."""
-    device = devices.choose_device(name)
-    if device.type != "cuda":
+    """The device of this process: the CPU, or a GPU of its own; raises ValueError without one."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {name!r}: several processes take auto, cpu or cuda")
+    if devices.choose_device(name).type != "cuda":
         return torch.device("cpu")  # gloo knows no other
-    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    return torch.device("cuda", torch.cuda.current_device())
+    own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if own >= there:
+        raise ValueError(
+            f"{own + 1} processes or more on a machine with {there} GPUs; give --nproc-per-node "
+            f"{there} or --device cpu"
+        )
+    torch.cuda.set_device(own)
+    return torch.device("cuda", own)
 
 
 def share(points: Tensor, rank: int, size: int) -> Tensor:
@@ -116,33 +129,56 @@ def share(points: Tensor, rank: int, size: int) -> Tensor:
     return points[: len(points) // size * size][rank::size]
 
 
-def train(recipe: recipes.Recipe, target: runs.Target, seed: int, **options) -> runs.Run | None:
+def train(
+    recipe: recipes.Recipe,
+    target: runs.Target,
+    seed: int,
+    *,
+    stem: Path | None = None,
+    watch: Callable[[Recorder], None] = lambda recorder: None,
+    device: str = "auto",
+) -> runs.Run | None:
     """Train as one process of several; the first keeps the run and returns it, others None.
 
-    A record bears the recipe as it is: its batch is that of all processes together. `options`
-    are `stem`, `watch` and `device`, as of `recording.train`. Raises BadRecipe for a batch that
-    cannot be parted.
+    `stem`, `watch` and `device` are those of `recording.train`. A record bears the recipe as it
+    is: its batch is that of all processes together. Raises BadRecipe for a batch that cannot be
+    parted.
     """
-    device = place(options.get("device", "auto"))
-    with joined(device) as (rank, size), devices.one_thread():
+    here = place(device)
+    with joined(here) as (rank, size), devices.one_thread():
         settings = building.settings(part(recipe, size), fast=False)
         data, source = runs.data(target), stream(seed)
-        built = recording.networks(recipe, target, data, seed, source, device=str(device))
+        built = _built(recipe, target, data, seed, source, here)
         own = stream(int(torch.randint(2**62, (size,), generator=source)[rank]))
         points = [share(data.train.points, rank, size), data.validation.points]
-        parts = (building.objective(recipe), *(p.to(device) for p in points), settings)
-        recorder = Recorder(recipe, target, data, seed, built, options.get("stem"))
+        parts = (building.objective(recipe), *(p.to(here) for p in points), settings)
         if rank > 0:
             return _follow(course(recipe, built, parts, own))
+        recorder = Recorder(recipe, target, data, seed, built, stem, processes=size)
         probed = course(recipe, built, parts, own, lambda replica: recorder.probe(built[0]))
-        return _keep(recorder, probed, options.get("watch", lambda recorder: None))
+        return _keep(recorder, probed, watch)
+
+
+def _built(recipe, target, data, seed, source, device) -> tuple[nn.Module, nn.Module | None]:
+    """The networks, the same in all processes: the first has trained and saved what they need."""
+    options = {"device": str(device), "fast": False}
+    if dist.get_rank() > 0:
+        dist.barrier()
+    built = recording.networks(recipe, target, data, seed, source, **options)
+    if dist.get_rank() == 0:
+        dist.barrier()
+    for network in (network for network in built if network is not None):
+        for values in network.state_dict().values():
+            dist.broadcast(values, 0)
+    return built
 
 
 def part(recipe: recipes.Recipe, size: int) -> recipes.Recipe:
     """The recipe of one process; raises BadRecipe for a batch that cannot be parted."""
-    if recipe.batch % size:
+    if recipe.batch % size or recipe.batch < 2 * size:
         raise recipes.BadRecipe(
-            f"batch = {recipe.batch}: {size} processes cannot part it evenly; give a multiple"
+            f"batch = {recipe.batch}: {size} processes cannot part it evenly, two points or more "
+            f"each; give a multiple of {size} from {2 * size}"
         )
     return dataclasses.replace(recipe, batch=recipe.batch // size)
 

@@ -117,7 +117,7 @@ class GANRecipe(Recipe):
     penalty_end: float = choice(0.0, "and at the end")
     start: str = choice("", "a VAE recipe whose trained decoder the generator starts from")
     frozen: int = choice(
-        0, "what a decoder has learned may be kept", "first layers kept as started"
+        0, "all learn; more keep what a decoder has learned", "first layers kept as started"
     )
     generator_norm: str = choice(
         "pixel",
@@ -132,6 +132,8 @@ class GANRecipe(Recipe):
                 f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "
                 "constant factor, which zero has not; give both or neither"
             )
+        if self.leak != 0.2 and self.activation == "relu":
+            raise BadRecipe(f"leak = {self.leak:g}: a relu has none; give activation leaky with it")
         if self.frozen > len(self.generator):
             raise BadRecipe(
                 f"frozen = {self.frozen}: the generator has {len(self.generator) + 1} layers with "

@@ -27,7 +27,8 @@ class Recorder:
                 recorder.keep(snapshot)
 
     Leaving the block saves the run, whole or as far as it came, under `stem` (a path without
-    ending). `members` is how many runs shared the clock, so that no second counts twice.
+    ending). `members` is how many runs shared the clock, so that no second counts twice;
+    `processes`, how many shared the run.
     """
 
     def __init__(
@@ -39,11 +40,12 @@ class Recorder:
         networks: Sequence[nn.Module | None],
         stem: Path | None = None,
         members: int = 1,
+        processes: int = 1,
     ):
         self.recipe, self.target, self.data, self.seed = recipe, target, data, seed
         self.model, self.critic = (*networks, None)[:2]
         self.stem = stem or places.output(*runs.folder(recipe, target).parts, f"seed{seed}")
-        self.members = members
+        self.members, self.processes = members, processes
         device = next(self.model.parameters()).device
         self.judge = judge_of(target, data)
         sizes = {"watched": self.judge.watched, "filmed": self.judge.filmed}
@@ -117,6 +119,7 @@ class Recorder:
             "seed": self.seed,
             "complete": self.complete,
             "members": self.members,
+            "processes": self.processes,
             **runs.provenance(self.probe.device, self.target.definition()),
             "metrics": self._final_scores() if self.complete else {},
             "history": {name: [short(row.get(name)) for row in self.rows] for name in names},
@@ -150,7 +153,8 @@ class Recorder:
             "target": self.target.definition(),
             "seed": self.seed,
         }
-        saved = record["recipe"] | {"target": record["target"], "seed": record["seed"]}
+        kept = recipes.to_dict(recipes.from_dict(record["recipe"]))  # with today's defaults
+        saved = kept | {"target": record["target"], "seed": record["seed"]}
         other = [name for name in mine if saved.get(name) != mine[name]]
         if other:
             raise BadRun(

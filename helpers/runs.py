@@ -160,9 +160,17 @@ def finished(recipe: recipes.Recipe, target: Target, seed: int, current: bool = 
     if not stem.with_suffix(".json").exists():
         return False
     record = storage.read_record(stem)
-    same = recipe.name in experiments.RECIPES or record["recipe"] == recipes.to_dict(recipe)
+    same = recipe.name in experiments.RECIPES or _same(record["recipe"], recipe)
     there = record["complete"] and same and record["target"] == target.definition()
     return there and not (current and _outdated(record))
+
+
+def _same(saved: dict, recipe: recipes.Recipe) -> bool:
+    """Whether a saved recipe is this one; numbers that it does not name have their defaults."""
+    try:
+        return recipes.from_dict(saved) == recipe
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def saved_stem(recipe: recipes.Recipe, target: Target, seed: int) -> Path:

@@ -76,8 +76,9 @@ def train(recipe, folder: Path, rank: int) -> None:
     """Train as the command does; every process writes the weights that it ends with."""
     trained, networks = [], recording.networks
 
-    def remembered(*given, **more):
-        trained[:] = networks(*given, **more)
+    def remembered(chosen, target, data, seed, *given, **more):
+        # Other weights than the first has: what it broadcasts must mend that.
+        trained[:] = networks(chosen, target, data, seed, stream(seed + rank), **more)
         return trained
 
     recording.networks = remembered

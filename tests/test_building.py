@@ -130,13 +130,13 @@ def image_gan(**values):
     return building.build_gan(recipes.changed(chosen, **values), FACES, POINTS, rng(2))[0]
 
 
-@pytest.mark.parametrize("variance", ["unit", "scale"])
+@pytest.mark.parametrize("variance", ["unit", "scale", "bernoulli"])
 def test_a_warm_generator_of_images_is_the_decoders_mean_map(variance):
     vae, network = image_vae(variance=variance), image_gan()
     z = torch.randn(5, 3, generator=rng(3))
     assert not torch.allclose(network(z), vae.decode(z))
     building.start_from_decoder(network, vae.decoder)
-    assert torch.equal(network(z), vae.decode(z))
+    torch.testing.assert_close(network(z), vae.decode(z))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,18 @@ def test_training_leaves_frozen_layers_as_they_were():
     list(training.train_gan(network, critic, *parts, generator=rng(4)))
     moved = {name for name, v in network.state_dict().items() if not torch.equal(v, before[name])}
     assert moved == {"net.2.weight", "net.2.bias"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"leak": 0.1, "activation": "relu"}, "leak = 0.1: a relu has none"),
+        ({"generator_norm": "none"}, "generator_norm = none: for images"),
+    ],
+)
+def test_a_number_that_would_do_nothing_is_refused(values, message):
+    with pytest.raises(recipes.BadRecipe, match=message):
+        building.build_gan(small(**values), TARGET, POINTS, rng(2))
 
 
 def test_not_every_layer_can_be_frozen():

@@ -43,9 +43,14 @@ def test_sizes_are_the_assignments():
     assert costs.sizes(untrained("vae")) == {"trained": 18_054, "sampler": decoder}
 
 
-def untrained(name):
+def test_frozen_layers_are_sampled_from_but_not_trained():
+    sizes = costs.sizes(untrained("gan", frozen=1))
+    assert sizes == {"trained": 4_482 - 3 * 64 + 17_537, "sampler": 4_482}
+
+
+def untrained(name, **values):
     """A run of fresh networks."""
-    recipe, target = experiments.named(name), gmm5()
+    recipe, target = recipes.changed(experiments.named(name), **values), gmm5()
     networks = runs.fresh(recipe, target, target.means.float(), torch.Generator().manual_seed(0))
     return runs.Run(None, {}, recipe, target, *networks)
 

@@ -62,4 +62,5 @@ def test_a_score_tells_grey_from_like(flat_features):
 
 def test_an_epoch_without_score_shows_its_losses():
     judge = judges.judge_of(GALLERY, draws(some(10)))
-    assert judge.line({"loss": 3.25, "kid": None}) == "loss 3.25"
+    row = {"epoch": 3, "seconds": 1.5, "loss": 3.25, "kl": 0.5, "validation_kl": 1, "kid": None}
+    assert judge.line(row) == "loss 3.25, kl 0.5"

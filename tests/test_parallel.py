@@ -70,7 +70,8 @@ def test_one_process_keeps_the_run(both):
 
 
 def test_the_command_trains_on_two_processes_and_speaks_once(tmp_path):
-    words = ["-m", "helpers", "train", "gan", "--epochs", "1", "--batch", "5000", "--out"]
+    words = ["-m", "helpers", "train", "gan", "--epochs", "1", "--batch", "5000"]
+    words += ["--device", "cpu", "--out"]
     done = torchrun(*words, tmp_path / "run", folder=tmp_path)
     assert done.returncode == 0, done.stderr[:3_000]
     assert done.stdout.count("saved ") == 1

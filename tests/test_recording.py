@@ -70,6 +70,16 @@ def test_members_of_one_pass_are_the_runs_they_would_be_alone(tmp_path, name):
         assert torch.allclose(weights(run), weights(alone), atol=1e-5)
 
 
+def test_frozen_layers_of_several_seeds_are_each_their_own(tmp_path):
+    it = recipe("gan", frozen=1)
+    together = train(it, tmp_path, "together", seeds=(5, 6))
+    for run in together:
+        (alone,) = train(it, tmp_path, "alone", seeds=(run.seed,))
+        assert torch.equal(weights(run), weights(alone))
+        assert torch.equal(run.model.net[0].weight, alone.model.net[0].weight)
+    assert not torch.equal(together[0].model.net[0].weight, together[1].model.net[0].weight)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("seeds", [(5,), (5, 6)])
 def test_resuming_gives_the_weights_of_an_unbroken_training(tmp_path, name, seeds):

@@ -147,6 +147,15 @@ def test_a_run_is_finished_only_for_its_own_numbers_target_and_seed(written):
     assert not runs.finished(recipe(), TARGET, 5)
 
 
+def test_numbers_that_a_record_does_not_name_have_their_defaults(written):
+    stem, _ = made(written)
+    rewrite(stem, lambda record: record["recipe"].pop("leak"))
+    assert runs.finished(recipe(), TARGET, 5)
+    assert not runs.finished(recipe(leak=0.1), TARGET, 5)
+    rewrite(stem, lambda record: record["recipe"].update(unheard_of=1))
+    assert not runs.finished(recipe(), TARGET, 5)
+
+
 def test_a_target_edited_under_its_name_is_not_finished(written):
     definition = TARGET.definition() | {"name": "mine"}
     made(written, target=targets.from_definition(definition))

@@ -110,7 +110,8 @@ def _recipe(target: str, family: str) -> recipes.Recipe:
 def _fits(recipe: recipes.Recipe, target: str) -> bool:
     if recipe.family == "gan" and recipe.start:
         return False  # it needs a VAE of the same target first
-    return ("digits" in recipe.name) == (target in orders.IMAGES)
+    pictured = next((word for word in ("digits", "colour", "faces") if word in recipe.name), "")
+    return pictured == (target if target in orders.IMAGES else "")
 
 
 def _estimate(base: recipes.Recipe, order: orders.Order) -> str:
