@@ -44,7 +44,9 @@ def _seeds(portraits: dict, name: str) -> list[dict]:
 
 def _row(name: str, group: Sequence[dict], pace: float) -> str:
     found = {key: [one[key] for one in group] for key in ("share", "weight_kl", "modes", "kl")}
-    modes = f"{min(found['modes'])} on every seed" if len(set(found["modes"])) == 1 else "varies"
+    most = max(found["modes"])
+    all_of_them = f"{found['modes'].count(most)} of {len(group)} seeds"
+    modes = f"{most} on {'every seed' if min(found['modes']) == most else all_of_them}"
     kl = f"{mean(found['kl']):.3f} nats" if None not in found["kl"] else "infinite"
     seconds = pace * experiments.named(name).epochs
     variation = mean(one["divergences"]["total_variation"][0] for one in group)
