@@ -10,7 +10,7 @@ ALL = list(experiments.RECIPES.values())
 
 
 def test_names_are_the_recipes_own_and_none_is_lost():
-    parts = (experiments._STUDIES, experiments._MIXTURES, experiments._FRONTS, experiments._DIGITS)
+    parts = (experiments._STUDIES, experiments._MIXTURES, experiments._FRONTS, experiments._IMAGES)
     every = [recipe for part in parts for recipe in part]
     assert [recipe.name for recipe in every] == list(experiments.RECIPES)
     assert all(named(name).name == name for name in experiments.RECIPES)
