@@ -29,7 +29,19 @@ from helpers.training import train_gan, train_vae
 PATIENCE = timedelta(hours=2)  # the others wait while the first trains what a warm start needs
 
 
-class Mean(Function):
+class Averaging(Function):
+    """A function on whose way back the gradient is averaged over all processes."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        """Nothing is needed on the way back."""
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        return Mean.apply(slope)
+
+
+class Mean(Averaging):
     """The mean of a tensor over all processes; being symmetric, it is its own gradient."""
 
     @staticmethod
@@ -39,32 +51,16 @@ class Mean(Function):
         return total / dist.get_world_size()
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
-        """Nothing is needed on the way back."""
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> Tensor:
-        return Mean.apply(slope)
-
-    @staticmethod
     def vmap(info, dims, x: Tensor):
         return Mean.apply(x), dims[0]
 
 
-class Shared(Function):
-    """A weight as it is; on the way back, its gradient averaged over all processes."""
+class Shared(Averaging):
+    """A weight as it is; what comes back to it is averaged."""
 
     @staticmethod
     def forward(weight: Tensor) -> Tensor:
         return weight.view_as(weight)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
-        """Nothing is needed on the way back."""
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> Tensor:
-        return Mean.apply(slope)
 
     @staticmethod
     def vmap(info, dims, weight: Tensor):
