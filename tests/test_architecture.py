@@ -126,7 +126,7 @@ NEIGHBOURS = {  # the only imports within one floor: who may import whom
     "experiments": {"recipes"},
     "probes": {"densities"},
     "judges": {"probes"},
-    "budgets": {"recipes"},
+    "budgets": {"experiments", "recipes"},
     "imagescenes": {"animation"},
     "convolutions": {"models"},
     "maps": {"plots"},

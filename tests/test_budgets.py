@@ -19,6 +19,23 @@ def test_a_tiny_recipe_is_smaller_in_every_way_and_says_so():
     assert budgets.cut(galleries.named("digits"), tiny).most == 128
 
 
+def test_a_tiny_recipe_is_found_by_its_name():
+    tiny = budgets.named("tiny")
+    for name in ("vae-digits-8", "gan-faces-warm"):
+        found = budgets.fitted(experiments.named(name), tiny)
+        assert budgets.recipe_named(found.name) == found
+    assert budgets.recipe_named("gan-faces-warm") is experiments.named("gan-faces-warm")
+    with pytest.raises(BadRecipe, match="gan-face: no such recipe"):
+        budgets.recipe_named("gan-face-tiny")
+
+
+def test_what_starts_from_another_starts_from_one_of_its_own_size():
+    warm = budgets.fitted(experiments.named("gan-faces-warm"), budgets.named("tiny"))
+    vae = budgets.recipe_named(warm.start)
+    assert vae.name == "vae-faces-tiny"
+    assert vae.decoder == warm.generator
+
+
 def test_paper_widens_every_layer():
     found = budgets.fitted(experiments.named("gan-digits"), budgets.named("paper"))
     assert found.generator == (128, 64)

