@@ -56,7 +56,7 @@ notebooks: $(READY) unit
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
 	$(if $(LABS),FIVE_GAUSSIANS_BUDGET=tiny $(NBVAL) -n 2 --dist loadscope --junitxml build/labs.xml $(LABS))
 
-labs: $(READY) ## train and render the lab on images (a quarter of an hour)
+labs: $(READY) ## train what is missing and render the labs on images (half an hour)
 	$(PY) -m helpers.notebooks render $(LABS)
 
 runs: $(READY) ## train all recipes from seeds 0-4 again whose code or recipe changed (an hour)
