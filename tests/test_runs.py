@@ -122,9 +122,12 @@ def test_a_run_is_fresh_until_recipe_or_code_changes(written, monkeypatch):
     monkeypatch.setattr(runs, "code_fingerprint", lambda modules: "other")
     assert runs.stale(run) == "the training code has changed since"
     monkeypatch.undo()
-    changed = dataclasses.replace(run.recipe, epochs=4)
-    monkeypatch.setitem(experiments.RECIPES, run.recipe.name, changed)
-    assert runs.stale(run) == "its recipe has changed since"
+    for changed, reason in (
+        (dataclasses.replace(run.recipe, idea="in other words"), ""),
+        (dataclasses.replace(run.recipe, epochs=4), "its recipe has changed since"),
+    ):
+        monkeypatch.setitem(experiments.RECIPES, run.recipe.name, changed)
+        assert runs.stale(run) == reason
 
 
 def test_loading_a_stale_run_prints_one_line(written, monkeypatch, capsys):
