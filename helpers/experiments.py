@@ -199,7 +199,7 @@ _FACE_GAN = {
     "penalty_end": 10.0,
     "learning_rate": 4e-3,
     "batch": 16,
-    "epochs": 12,
+    "epochs": 8,
 }
 _FACES = (
     VAERecipe(
