@@ -185,7 +185,7 @@ def test_a_sweep_killed_at_any_moment_and_started_again_ends_the_same(written, u
 
 @contextmanager
 def dask_workers(address: str, folder: Path):
-    """Two worker processes of one thread, started as by hand: no nanny starts a killed one again."""
+    """Two worker processes of one thread; without a nanny a killed one stays dead."""
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
     command += ["--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # the tests' modules too
