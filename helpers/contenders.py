@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from statistics import median
 
 from helpers import building, peers, recipes, runs, usual
@@ -11,6 +12,7 @@ from helpers.targets import GaussianMixture
 from helpers.training import train_gans, train_vaes
 
 TOGETHER, LARGE = 8, 1_024  # seeds in one pass, and their batch
+ENDLESS = 1_000_000  # epochs
 
 
 def contenders(recipe: recipes.Recipe, target: GaussianMixture) -> dict[str, Iterator[float]]:
@@ -49,7 +51,8 @@ def ours(recipe: recipes.Recipe, target: GaussianMixture, members: int) -> Itera
     """Our training of so many seeds in one pass; the first epoch includes compiling."""
     points, streams = runs.data(target).train.points, [stream(seed) for seed in range(members)]
     built = [runs.fresh(recipe, target, points, generator) for generator in streams]
-    common = (building.objective(recipe), points, points[:1], building.settings(recipe))
+    settings = replace(building.settings(recipe), epochs=ENDLESS)
+    common = (building.objective(recipe), points, points[:1], settings)
     if recipe.family == "vae":
         training = train_vaes([vae for vae, _ in built], *common, generators=streams)
     else:
@@ -64,7 +67,7 @@ def paces(
     chosen: Mapping[str, recipes.Recipe],
     target: GaussianMixture,
     say: Callable[[str], None] = print,
-    rounds: int = 5,
+    rounds: int = 11,
 ) -> dict[str, float]:
     """Seconds of an epoch by name: median of rounds in which the recipes take turns.
 

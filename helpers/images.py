@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.colors import hsv_to_rgb
 from torch import Tensor
 from torch.nn import functional
 
@@ -137,15 +138,10 @@ def _inks(ask: Request) -> Source:
     """The digits in coloured ink: one property, the hue, that belongs to no digit."""
     stack = _digits(ask).train
     hue = GOLDEN * torch.arange(len(stack.images)) % 1
-    ink = _rgb(hue)[:, :, None, None]  # (n, 3, 1, 1)
-    coloured = (stack.images * ink).round().to(torch.uint8)
+    saturated = torch.stack([hue, torch.ones_like(hue), torch.ones_like(hue)], -1)
+    ink = torch.from_numpy(hsv_to_rgb(saturated)).float()  # (n, 3)
+    coloured = (stack.images * ink[:, :, None, None]).round().to(torch.uint8)
     return Source(stack._replace(images=coloured), None, NOTES["inks"])
-
-
-def _rgb(hue: Tensor) -> Tensor:
-    """The saturated colour of each hue in [0, 1): (n,) to (n, 3), red at 0, green at a third."""
-    distance = (6 * hue[:, None] - torch.tensor([0, 2, 4]) + 3) % 6 - 3  # sixths of the circle
-    return (2 - distance.abs()).clamp(0, 1)
 
 
 def _faces(ask: Request) -> Source:

@@ -9,19 +9,31 @@ from small import recipe, shrink
 from helpers import contenders, targets
 
 
+def uncompiled(monkeypatch):
+    settings = contenders.building.settings
+    monkeypatch.setattr(
+        contenders.building, "settings", lambda recipe: settings(recipe, fast=False)
+    )
+
+
 @pytest.mark.parametrize("family", ["vae", "gan"])
 def test_every_contender_trains(monkeypatch, family):
     shrink(monkeypatch)
     monkeypatch.setattr(contenders, "LARGE", 200)
     monkeypatch.setattr(contenders, "TOGETHER", 2)
-    settings = contenders.building.settings
-    monkeypatch.setattr(
-        contenders.building, "settings", lambda recipe: settings(recipe, fast=False)
-    )
+    uncompiled(monkeypatch)
     for name, training in contenders.contenders(recipe(family), targets.gmm5()).items():
         first, second = islice(training, 2)
         assert first > 0, name
         assert second > 0, name
+
+
+@pytest.mark.parametrize("family", ["vae", "gan"])
+def test_ours_has_no_end_however_few_epochs_a_recipe_has(monkeypatch, family):
+    shrink(monkeypatch)
+    uncompiled(monkeypatch)
+    short = recipe(family, epochs=1)
+    assert len(list(islice(contenders.ours(short, targets.gmm5(), 1), 3))) == 3
 
 
 def test_seconds_are_those_of_one_model_and_one_epoch(monkeypatch):
