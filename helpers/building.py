@@ -26,9 +26,9 @@ def objective(recipe: recipes.Recipe):
     return kind(recipe.samples) if recipe.family == "vae" else kind()
 
 
-def settings(recipe: recipes.Recipe, fast: bool = True) -> Settings:
-    """How to train the recipe."""
-    common = {"epochs": recipe.epochs, "batch": recipe.batch, "fast": fast}
+def settings(recipe: recipes.Recipe, fast: bool = True, threads: int = 1) -> Settings:
+    """How to train the recipe; compiled if `fast`, its members shared out among CPU threads."""
+    common = {"epochs": recipe.epochs, "batch": recipe.batch, "fast": fast, "threads": threads}
     common["rate"] = Cosine(recipe.learning_rate)
     if recipe.family == "vae":
         return Settings(weight=Linear(recipe.beta_start, recipe.beta), **common)

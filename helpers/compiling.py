@@ -1,31 +1,39 @@
 """How a step becomes one piece of machine code, or, on a CUDA device, one recorded launch.
 
-A function of tensors is traced into a plain list of operations, a few of them are written so
-that the compiler can fuse them, and `torch.compile` does the rest. Where it cannot, the same
+A function of tensors is traced into a plain list of operations, a few of them are put in other
+words (`helpers.rewriting`), and PyTorch's compiler does the rest. Where it cannot, the same
 function runs as it stands: slower, same mathematics.
 """
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 
 import torch
+import torch._inductor
 from torch import Tensor
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from helpers.places import REPOSITORY
+from helpers.rewriting import rules
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch keeps what it compiled, for the next start
-THIN = 2  # a product over so few terms is quicker as a sum of outer products
-aten = torch.ops.aten
+DYNAMO = {"fullgraph": True, "dynamic": False, "isolate_recompiles": True}
 
 
 class compiled:
-    """A function of tensors, compiled at its first call; if that fails, itself, with a notice."""
+    """A function of tensors, compiled at its first call; if that fails, itself, with a notice.
 
-    def __init__(self, function: Callable):
-        self.plain = function
+    All later calls must have inputs of the same shapes. `large` says that they are batches of
+    `rewriting.LARGE` points or more. Several threads may call at once.
+    """
+
+    def __init__(self, function: Callable, large: bool = False):
+        self.plain, self.large = function, large
         self.chosen: Callable | None = None
+        self.lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor):
         if self.chosen is None:
@@ -33,38 +41,48 @@ class compiled:
         return self.chosen(*inputs)
 
     def _first(self, *inputs: Tensor):
+        with self.lock:
+            if self.chosen is None:
+                return self._choose(*inputs)
+        return self.chosen(*inputs)
+
+    def _choose(self, *inputs: Tensor):
         try:
-            self.chosen = self._compile(*inputs)
-            return self.chosen(*inputs)
+            chosen = self._compile(*inputs)
+            result = chosen(*inputs)
         except Exception as error:  # whatever a compiler raises: the plain function decides
             notice(type(error).__name__)
-            self.chosen = self.plain
+            chosen, result = self._alone, self.plain(*inputs)
+        self.chosen = chosen
+        return result
+
+    def _alone(self, *inputs: Tensor):
+        with self.lock:  # putting weights into a network, it would disturb other threads
             return self.plain(*inputs)
 
     def _compile(self, *inputs: Tensor) -> Callable:
         os.environ.setdefault(CACHE, str(REPOSITORY / "data" / "cache" / "compiled"))
         copies = [t.clone() for t in inputs]  # tracing runs the function, which may change them
-        graph = make_fx(self.plain, decomposition_table=fusable())(*copies)
-        # A wrapper in C++ calls the kernels with less ado than one in Python.
-        options = {"cpp_wrapper": True} if inputs[0].device.type == "cpu" else None
-        common = {"fullgraph": True, "dynamic": False, "isolate_recompiles": True}
-        return torch.compile(graph, options=options, **common)
+        graph = make_fx(lambda *t: (self.plain(*t),), decomposition_table=rules(self.large))
+        return unwrapped(machine_code(graph(*copies), copies))
 
 
-def fusable() -> dict:
-    """Linear layers in operations that the compiler merges with their neighbours.
+def machine_code(graph: GraphModule, inputs: list[Tensor]) -> Callable:
+    """A traced function, compiled for inputs of these shapes.
 
-    A bias added within the matrix product costs a pass over memory of its own. Written as a
-    subtraction, which no rule puts back into the product, it joins the activation that follows.
+    On a CPU the bare artefact, which is called without being asked anew whether it fits its
+    inputs; its wrapper in C++ calls the kernels with less ado than one in Python would.
     """
+    if inputs[0].device.type != "cpu":
+        return torch.compile(graph, **DYNAMO)
+    options = {"config_patches": {"cpp_wrapper": True}}
+    fixed = {"dynamic_shapes": "from_example_inputs", "options": options}
+    return torch._inductor.standalone_compile(graph, inputs, **fixed)
 
-    def addmm(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        if x.shape[-1] > THIN:
-            return aten.mm(x, weight) - (-bias)
-        terms = (x[:, i : i + 1] * weight[i : i + 1] for i in range(x.shape[-1]))
-        return functools.reduce(torch.add, terms) - (-bias)
 
-    return {aten.addmm.default: addmm}
+def unwrapped(function: Callable) -> Callable:
+    """The only one of its results."""
+    return lambda *inputs: function(*inputs)[0]
 
 
 class replayed:

@@ -1,27 +1,32 @@
 """Who runs in the benchmark: endless trainings that yield the seconds of each epoch."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from statistics import median
 
 from helpers import building, peers, recipes, runs, usual
-from helpers.devices import one_thread
+from helpers.devices import one_thread, using_threads
 from helpers.recorder import stream
+from helpers.rewriting import LARGE
 from helpers.targets import GaussianMixture
 from helpers.training import train_gans, train_vaes
 
-TOGETHER, LARGE = 8, 1_024  # seeds in one pass, and their batch
+TOGETHER = 8  # seeds in one pass, at a batch of LARGE
 ENDLESS = 1_000_000  # epochs
 
 
 def contenders(recipe: recipes.Recipe, target: GaussianMixture) -> dict[str, Iterator[float]]:
     """By name, endless trainings that yield the seconds of each epoch, for one model."""
     large = recipes.changed(recipe, batch=LARGE)
+    cores = os.cpu_count() or 1
     found = {
         "usual": usual_loop(recipe, target),
+        "usual_cores": on_threads(cores, usual_loop(recipe, target)),
         "ours": ours(recipe, target, 1),
         "together": ours(large, target, TOGETHER),
+        "together_cores": ours(large, target, TOGETHER, cores),
     }
     if recipe.family == "vae" and peers.has_pythae():
         found["pythae"] = off_the_shelf(recipe, target)
@@ -47,11 +52,21 @@ def off_the_shelf(recipe: recipes.VAERecipe, target: GaussianMixture) -> Iterato
         yield from peers.pythae(vae, vae.encoder.standardise(points), *rest)
 
 
-def ours(recipe: recipes.Recipe, target: GaussianMixture, members: int) -> Iterator[float]:
+def on_threads(number: int, training: Iterator[float]) -> Iterator[float]:
+    """The same training, each of its operations shared out among so many threads."""
+    while True:
+        with using_threads(number):
+            seconds = next(training)
+        yield seconds
+
+
+def ours(
+    recipe: recipes.Recipe, target: GaussianMixture, members: int, threads: int = 1
+) -> Iterator[float]:
     """Our training of so many seeds in one pass; the first epoch includes compiling."""
     points, streams = runs.data(target).train.points, [stream(seed) for seed in range(members)]
     built = [runs.fresh(recipe, target, points, generator) for generator in streams]
-    settings = replace(building.settings(recipe), epochs=ENDLESS)
+    settings = replace(building.settings(recipe, threads=threads), epochs=ENDLESS)
     common = (building.objective(recipe), points, points[:1], settings)
     if recipe.family == "vae":
         training = train_vaes([vae for vae, _ in built], *common, generators=streams)

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 import torch
 
 
+def one_thread() -> contextlib.AbstractContextManager[None]:
+    """One CPU thread within the block: a small network is slower on two."""
+    return using_threads(1)
+
+
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one CPU thread within the block: a small network is slower on two."""
+def using_threads(number: int) -> Iterator[None]:
+    """Let PyTorch share an operation out among so many CPU threads within the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(number)
     try:
         yield
     finally:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from helpers.devices import nothing_tiny
+from helpers.rewriting import LARGE
 from helpers.schedules import Constant, Cosine
-from helpers.stepping import Player
+from helpers.stepping import Engine, Player
 
 Losses = dict[str, float]
 Probe = Callable[[nn.Module], dict[str, Tensor]]
@@ -36,6 +37,16 @@ class Settings:
     average: float = 0.0  # share of itself that the running average keeps a step
     critic_steps: int = 1
     fast: bool = True  # compile the whole step
+    threads: int = 1  # of a CPU, among which members are shared out
+
+    @property
+    def large(self) -> bool:
+        """Whether the batch is one on which memory sets the pace."""
+        return self.batch >= LARGE
+
+    def engine(self, device: torch.device) -> Engine:
+        """What runs the steps on a device."""
+        return Engine(device, self.fast, self.large, self.threads)
 
 
 @dataclass(frozen=True)
@@ -147,7 +158,7 @@ def _epoch_inputs(course, train, batch, steps, generators) -> list[Tensor]:
     columns = []
     for generator in generators:
         order = torch.randperm(len(train), generator=generator)[: steps * batch].to(train.device)
-        points = train[order].view(steps, batch, *train.shape[1:])
+        points = train.index_select(0, order).view(steps, batch, *train.shape[1:])
         columns.append((points, *course.noise(steps, generator)))
     return [
         torch.stack([c.to(train.device) for c in column], 1)

@@ -31,7 +31,8 @@ def train(
 
     `watch` is called after each epoch with the first recorder. With `resume` the training goes
     on from its last save, if there is one. Interrupting leaves what was reached, loadable.
-    `fast` compiles the steps. Raises BadRun where a save cannot be gone on from.
+    `fast` compiles the steps; on a CPU the seeds then share the threads that PyTorch may use.
+    Raises BadRun where a save cannot be gone on from.
     """
     options = {"device": device, "fast": fast}
     if getattr(recipe, "frozen", 0) and len(seeds) > 1:  # one pass has one set of constants
@@ -44,7 +45,8 @@ def train(
     many = zip(seeds, built, stems or [None] * len(seeds), strict=True)
     recorders = [Recorder(recipe, target, data, s, n, stem, len(seeds)) for s, n, stem in many]
     state = _common_state(recorders) if resume else None
-    course = _course(recipe, built, data, streams, recorders[0].probe, state, fast)
+    settings = building.settings(recipe, fast, torch.get_num_threads())
+    course = _course(recipe, built, data, streams, recorders[0].probe, state, settings)
     with devices.one_thread(), contextlib.ExitStack() as stack:
         for recorder in recorders:
             stack.enter_context(recorder)
@@ -101,9 +103,9 @@ def _common_state(recorders: Sequence[Recorder]) -> dict | None:
     return state
 
 
-def _course(recipe, built, data, streams, probe, state, fast) -> Iterator[tuple[Snapshot, ...]]:
+def _course(recipe, built, data, streams, probe, state, settings) -> Iterator[tuple[Snapshot, ...]]:
     points = [part.points.to(probe.device) for part in (data.train, data.validation)]
-    common = (building.objective(recipe), *points, building.settings(recipe, fast))
+    common = (building.objective(recipe), *points, settings)
     extras = {"generators": streams, "probe": probe, "resume": state}
     if recipe.family == "vae":
         return train_vaes([vae for vae, _ in built], *common, **extras)

@@ -6,16 +6,17 @@ further rows. Forward pass, loss, gradient and update are then a single function
 `helpers.compiling` turns into machine code.
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import grad_and_value, vmap
 
 from helpers.compiling import compiled, cuda_graph, replayed
+from helpers.folding import folded, plain
 
 CPU = torch.device("cpu")
 EPSILON = 1e-8  # Adam's guard against division by zero (Kingma & Ba 2015)
@@ -30,6 +31,15 @@ class State(NamedTuple):
     average: Tensor
 
 
+class Engine(NamedTuple):
+    """How steps are run. What they compute stays the same, but for rounding where `large`."""
+
+    device: torch.device = CPU
+    fast: bool = True  # compile the whole step
+    large: bool = False  # batches of `rewriting.LARGE` points or more
+    threads: int = 1  # of a CPU; members are shared out among them
+
+
 class Player:
     """One side of a training: the same networks once for each member, seen as flat rows.
 
@@ -37,8 +47,9 @@ class Player:
     decoder) for a VAE, (generator,) or (critic,) for a GAN.
     """
 
-    def __init__(self, members: Sequence[tuple[nn.Module, ...]]):
+    def __init__(self, members: Sequence[tuple[nn.Module, ...]], large: bool = False):
         self.members = members
+        self.functions = [folded(n) if large else plain(n) for n in members[0]]
         self.shapes = [
             {name: p.shape for name, p in network.named_parameters()} for network in members[0]
         ]
@@ -60,10 +71,8 @@ class Player:
 
     def bind(self, row: Tensor) -> list[Callable]:
         """The networks as plain functions under the weights of one row, (parameters,)."""
-        return [
-            functools.partial(functional_call, network, views)
-            for network, views in zip(self.members[0], self._views(row), strict=True)
-        ]
+        pairs = zip(self.functions, self._views(row), strict=True)
+        return [function(views) for function, views in pairs]
 
     @torch.no_grad()
     def publish(self) -> None:
@@ -115,37 +124,44 @@ def make_update(
     shared: int,
     betas: tuple[float, float],
     keep: float,
-    fast: bool,
-    device: torch.device = CPU,
+    engine: Engine,
 ) -> Callable:
     """The whole step as one function `update(state, step, rate, *inputs)` that changes `state`.
 
     `loss(row, *inputs)` returns the number to minimise and the tensor to report; of its inputs,
     all have a leading member axis but the last `shared`. Returns the reports, (members, ...).
-    On a CPU the members take turns, on another device they are batched; `fast` compiles.
+    On a CPU the members take turns, on another device they are batched.
     """
-    slope, common = grad_and_value(loss, has_aux=True), (betas, keep, fast)
-    if device.type == "cpu":
-        return in_turns(whole(slope, *common), shared)
+    slope, common = grad_and_value(loss, has_aux=True), (betas, keep, engine)
+    if engine.device.type == "cpu":
+        threads = engine.threads if engine.fast else 1  # a plain step disturbs other threads
+        return in_turns(whole(slope, *common), shared, threads)
     step = whole(batched(slope, shared), *common)
-    if fast and device.type == "cuda":
+    if engine.fast and engine.device.type == "cuda":
         step = replayed(step, len(State._fields), cuda_graph)
     return lambda state, *inputs: step(*state, *inputs)
 
 
-def in_turns(step: Callable, shared: int) -> Callable:
-    """One member's step, for each member after the other.
+def in_turns(step: Callable, shared: int, threads: int = 1) -> Callable:
+    """One member's step, for each member after the other, or for as many at once as threads.
 
     On a CPU this beats a batched product, because one member's numbers stay in the cache; and
     all go through the code of a single one, so that no bit of a member depends on its company.
     """
+    each = ThreadPoolExecutor(threads, initializer=like_its_caller).map if threads > 1 else map
 
     def update(state: State, now: Tensor, rate: Tensor, *inputs: Tensor) -> Tensor:
         own, common = inputs[: len(inputs) - shared], inputs[len(inputs) - shared :]
         members = zip(*(t.unbind() for t in (*state, *own)), strict=True)
-        return torch.stack([step(*m[:4], now, rate, *m[4:], *common) for m in members])
+        turns = ((*m[:4], now, rate, *m[4:], *common) for m in members)
+        return torch.stack([*each(lambda turn: step(*turn), turns)])
 
     return update
+
+
+def like_its_caller() -> None:
+    """A thread of its own must be told itself to round tiny numbers to zero."""
+    torch.set_flush_denormal(True)
 
 
 def batched(slope: Callable, shared: int) -> Callable:
@@ -158,7 +174,7 @@ def batched(slope: Callable, shared: int) -> Callable:
     return slopes
 
 
-def whole(slope: Callable, betas: tuple[float, float], keep: float, fast: bool) -> Callable:
+def whole(slope: Callable, betas: tuple[float, float], keep: float, engine: Engine) -> Callable:
     """Gradient, Adam and average in place, as a function of tensors alone."""
 
     def step(weights, first, second, average, step, rate, *inputs):
@@ -168,4 +184,4 @@ def whole(slope: Callable, betas: tuple[float, float], keep: float, fast: bool) 
             old.copy_(new)
         return report
 
-    return compiled(step) if fast else step
+    return compiled(step, engine.large) if engine.fast else step

@@ -69,7 +69,7 @@ def train_vaes(
     Yields, each epoch, one Snapshot a member, with the networks at their averaged weights.
     Raises Diverged when a loss is no longer finite. `resume` is a snapshot's checkpoint.
     """
-    player = Player([(vae.encoder, vae.decoder) for vae in vaes])
+    player = Player([(vae.encoder, vae.decoder) for vae in vaes], settings.large)
     samples, latent = objective.samples, vaes[0].latent
     still = repeated(generators[0], samples, len(validation), latent).to(validation.device)
 
@@ -89,8 +89,8 @@ def train_vaes(
         terms = objective(vae.encoder, vae.decoder, validation, still, weight)
         return {name: term.mean().item() for name, term in terms._asdict().items()}
 
-    device = player.state.weights.device
-    update = make_update(loss, 1, settings.betas, settings.average, settings.fast, device)
+    engine = settings.engine(player.state.weights.device)
+    update = make_update(loss, 1, settings.betas, settings.average, engine)
     course = Course([player], vaes, ("loss", "reconstruction", "kl"), noise, step, validate)
     yield from epochs(course, train, settings, generators, probe, resume)
 
@@ -138,12 +138,12 @@ class Game:
     """Two players who move in turn, each by one whole step on its own loss."""
 
     def __init__(self, generators, critics, objective, settings: Settings):
-        self.generator = Player([(network,) for network in generators])
-        self.critic = Player([(network,) for network in critics])
+        self.generator = Player([(network,) for network in generators], settings.large)
+        self.critic = Player([(network,) for network in critics], settings.large)
         self.objective, self.critic_steps = objective, settings.critic_steps
-        betas, last = settings.betas, (settings.fast, self.critic.state.weights.device)
-        self.move_critic = make_update(self.critic_loss, 1, betas, 0.0, *last)
-        self.move_generator = make_update(self.generator_loss, 0, betas, settings.average, *last)
+        betas, engine = settings.betas, settings.engine(self.critic.state.weights.device)
+        self.move_critic = make_update(self.critic_loss, 1, betas, 0.0, engine)
+        self.move_generator = make_update(self.generator_loss, 0, betas, settings.average, engine)
         self.latest = self.critic.state.weights.new_zeros(len(critics))  # generator losses
 
     def critic_loss(self, row, generator_row, x, z, mix, weight):

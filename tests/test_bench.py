@@ -11,8 +11,10 @@ from helpers import bench, compiling, targets
 TIMES = {
     "seconds": {
         "usual": [3.0, 4.0, 8.0],
+        "usual_cores": [2.5, 2.5, 2.5],
         "ours": [1.0, 1.0, 1.0],
         "together": [0.25, 0.5, 0.5],
+        "together_cores": [0.2, 0.25, 0.25],
     },
     "compile_cold": 50.0,
     "compile_warm": 3.0,
@@ -25,6 +27,7 @@ FOUND = {
     "vae": TIMES,
     "gan": TIMES,
     "ceiling_gflops": 80.0,
+    "ceiling_cores_gflops": 160.0,
     "film_ms": {"vae": 25.4, "gan": 20.0},
 }
 
@@ -49,6 +52,9 @@ def test_the_table_names_machine_times_and_ratios():
     assert "1.00 s, **4.0 ×**" in table
     assert "0.50 s, **12.0 ×**" in table
     assert "6 %, 25 %, 50 %" in table
+    assert "| the same on all cores | 2.50 s | 2.50 s |" in table
+    assert "0.25 s, **16.0 ×**" in table  # of 15, 16 and 32
+    assert "that of all cores, 160 GFLOP/s: 8 seeds | 50 % | 50 % |" in table
     assert "50 s, 3 s" in table
     assert "25 ms | 20 ms" in table
     assert "pythae" not in table
@@ -64,8 +70,12 @@ def test_a_peer_has_a_line_where_it_was_measured():
 def test_the_ceiling_is_that_of_a_matrix_product(monkeypatch):
     ticks = iter([0.0, 2.0, 10.0, 11.0, 20.0, 24.0])
     monkeypatch.setattr(bench.time, "perf_counter", lambda: next(ticks))
-    monkeypatch.setattr(bench.torch, "mm", lambda a, b: None)
-    assert bench.ceiling(rounds=3) == pytest.approx(2 * bench.SIDE**3 / 2.0 / 1e9)
+    used: list[int] = []
+    monkeypatch.setattr(bench.torch, "mm", lambda a, b: used.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    assert bench.ceiling(3, rounds=3) == pytest.approx(2 * bench.SIDE**3 / 2.0 / 1e9)
+    assert used == [3, 3, 3]
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("before", [None, "somewhere"])

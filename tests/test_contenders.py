@@ -4,6 +4,7 @@ from itertools import islice
 from types import SimpleNamespace
 
 import pytest
+import torch
 from small import recipe, shrink
 
 from helpers import contenders, targets
@@ -12,7 +13,7 @@ from helpers import contenders, targets
 def uncompiled(monkeypatch):
     settings = contenders.building.settings
     monkeypatch.setattr(
-        contenders.building, "settings", lambda recipe: settings(recipe, fast=False)
+        contenders.building, "settings", lambda recipe, **rest: settings(recipe, fast=False, **rest)
     )
 
 
@@ -41,6 +42,20 @@ def test_seconds_are_those_of_one_model_and_one_epoch(monkeypatch):
     snapshots = [(SimpleNamespace(seconds=s),) * 4 for s in (8.0, 12.0, 20.0)]
     monkeypatch.setattr(contenders, "train_vaes", lambda *a, **k: iter(snapshots))
     assert list(contenders.ours(recipe("vae"), targets.gmm5(), 4)) == [2, 1, 2]
+
+
+def test_a_training_on_all_cores_gives_the_threads_back():
+    seen: list[int] = []
+
+    def training():
+        while True:
+            seen.append(torch.get_num_threads())
+            yield 1.5
+
+    before = torch.get_num_threads()
+    assert list(islice(contenders.on_threads(before + 2, training()), 2)) == [1.5, 1.5]
+    assert seen == [before + 2, before + 2]
+    assert torch.get_num_threads() == before
 
 
 def test_paces_are_medians_of_rounds_taken_in_turn_without_the_first(monkeypatch):

@@ -8,7 +8,8 @@ from torch import nn
 from torch.func import grad_and_value
 
 from helpers import compiling, stepping
-from helpers.stepping import Player, State, adam, make_update
+from helpers.devices import nothing_tiny
+from helpers.stepping import Engine, Player, State, adam, make_update
 
 BETAS = (0.8, 0.95)
 
@@ -150,16 +151,19 @@ def test_a_saved_state_is_taken_up_in_place():
 # --------------------------------------------------------------------------------- whole steps
 
 
-def train(members, x, y, fast: bool = False, steps: int = 5):
+UNCOMPILED = Engine(fast=False)
+
+
+def train(members, x, y, engine: Engine = UNCOMPILED, steps: int = 5):
     """Least squares by `make_update`: x (members, n, 2), y (n, 1) shared; weights and reports."""
-    player = Player(members)
+    player = Player(members, engine.large)
 
     def loss(row, x, y):
         first, second = player.bind(row)
         value = (second(first(x)) - y).square().mean()
         return value, torch.stack([value, value + 1])
 
-    update = make_update(loss, 1, BETAS, 0.5, fast)
+    update = make_update(loss, 1, BETAS, 0.5, engine)
     for t in range(1, steps + 1):
         report = update(player.state, torch.tensor(float(t)), torch.tensor(0.02), x, y)
     return player.state, report
@@ -214,8 +218,8 @@ def test_members_in_turn_and_members_batched_take_the_same_steps(data):
     x, y = data
     loss = gradient_of(x, y)
     slope = grad_and_value(loss, has_aux=True)
-    turns = stepping.in_turns(stepping.whole(slope, BETAS, 0.5, False), 1)
-    at_once = stepping.whole(stepping.batched(slope, 1), BETAS, 0.5, False)
+    turns = stepping.in_turns(stepping.whole(slope, BETAS, 0.5, UNCOMPILED), 1)
+    at_once = stepping.whole(stepping.batched(slope, 1), BETAS, 0.5, UNCOMPILED)
     one, other = rows(3), rows(3)
     for t in range(1, 6):
         now = torch.tensor(float(t)), torch.tensor(0.02)
@@ -226,11 +230,43 @@ def test_members_in_turn_and_members_batched_take_the_same_steps(data):
     assert not torch.equal(one.weights, rows(3).weights)
 
 
+def test_no_bit_depends_on_the_number_of_threads(data):
+    x, y = data
+    one, told = train([networks(s) for s in (1, 2, 3)], x, y, Engine())
+    two, also = train([networks(s) for s in (1, 2, 3)], x, y, Engine(threads=2))
+    assert torch.equal(told, also)
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_threads_wait_for_each_other_where_nothing_compiles(data, monkeypatch, capsys):
+    monkeypatch.setattr(compiling, "machine_code", lambda graph, inputs: 1 / 0)
+    compiling.notice.cache_clear()
+    x, y = data
+    one, _ = train([networks(s) for s in (1, 2, 3)], x, y)
+    two, _ = train([networks(s) for s in (1, 2, 3)], x, y, Engine(threads=3))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert capsys.readouterr().out.startswith("Steps run uncompiled (ZeroDivisionError)")
+    compiling.notice.cache_clear()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_tiny_numbers_are_zero_in_every_thread(threads):
+    """1e-30 · 1e-10 is a number too small for a normal one: kept as such, it would slow all."""
+
+    def step(first, second, third, fourth, now, rate, x):
+        return x * 1e-10
+
+    state, now = fresh(torch.zeros(2, 1)), (torch.tensor(1.0), torch.tensor(1.0))
+    update = stepping.in_turns(step, 0, threads)
+    with nothing_tiny():
+        assert update(state, *now, torch.full((2, 1), 1e-30)).tolist() == [[0], [0]]
+
+
 def test_a_recorded_step_is_the_step(data):
     """On a CPU a recording is the step itself: that the right places are filled is what counts."""
     x, y = data
     slope = grad_and_value(gradient_of(x, y), has_aux=True)
-    step = stepping.whole(stepping.batched(slope, 1), BETAS, 0.5, False)
+    step = stepping.whole(stepping.batched(slope, 1), BETAS, 0.5, UNCOMPILED)
 
     def record(step, state):
         report = torch.empty(3)

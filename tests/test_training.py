@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import compiling, models, objectives
+from helpers import compiling, loop, models, objectives, rewriting
 from helpers.loop import Diverged, Settings, clocks
+from helpers.rewriting import LARGE
 from helpers.schedules import Constant, Cosine, Linear
 from helpers.stepping import packed
 from helpers.targets import from_definition
@@ -321,14 +322,14 @@ VAES = {
 LONG = replace(PLAIN, epochs=25, weight=Constant(0.1), average=0.9)  # 200 steps
 
 
-def together(name: str, settings: Settings, seeds=(2, 3)) -> torch.Tensor:
+def together(name: str, settings: Settings, seeds=(2, 3), train=TRAIN) -> torch.Tensor:
     """Losses of every epoch and member, (epochs, members, names), of a training in one pass.
 
     Not from seed 1: a unit of its Wasserstein critic is at first exactly balanced, and the size
     of Adam's first step is then that of a rounding error's sign.
     """
     generators = [seeded(seed) for seed in seeds]
-    data = (TRAIN, VALIDATION, settings)
+    data = (train, VALIDATION, settings)
     if name in VAES:
         training = train_vaes([vae(s) for s in seeds], VAES[name], *data, generators=generators)
     else:
@@ -358,3 +359,34 @@ def test_a_compiled_member_alone_is_the_same_to_the_last_bit(compiled_losses):
     alone = together(name, replace(LONG, epochs=2, fast=True), seeds=(3,))
     same_clock = together(name, replace(LONG, epochs=2, fast=True))
     assert torch.equal(alone[:, 0], same_clock[:, 1])
+
+
+@pytest.mark.parametrize("name", [*VAES, *GAMES])
+def test_large_batches_take_other_roads_to_the_same_losses(monkeypatch, name):
+    """Compiled, folded, in other words and on two threads, against plain steps: 200 of them.
+
+    At the base recipes' own rate: at five times that, plain steps that differ in one rounding
+    part by as much.
+    """
+    many, compiling_now = points(4 * LARGE), compiling.notice.cache_info().misses
+    settings = replace(LONG, batch=LARGE, epochs=50, rate=Cosine(1e-3))
+    found = together(name, replace(settings, fast=True, threads=2), train=many)
+    if compiling.notice.cache_info().misses > compiling_now:
+        pytest.skip("no C++ compiler here: there is nothing to compare")
+    monkeypatch.setattr(loop, "LARGE", 2 * LARGE)
+    torch.testing.assert_close(found, together(name, settings, train=many), rtol=1e-4, atol=1e-5)
+    assert settings.large is False
+
+
+def test_a_wrong_road_is_seen(monkeypatch):
+    """A sum that leaves out its last group is seen in the losses."""
+    many, settings = points(4 * LARGE), replace(LONG, batch=LARGE, epochs=12, fast=True)
+    right = together("ELBO", settings, train=many)
+
+    def forgetful(x, dim, keepdim=False, **more):
+        few = x.dim() != 2 or list(dim) != [0] or len(x) < LARGE
+        return NotImplemented if few else x[: -2 * rewriting.GROUP].sum(0, keepdim)
+
+    monkeypatch.setattr(rewriting, "column_sums", forgetful)
+    wrong = together("ELBO", settings, train=many)
+    assert not torch.allclose(wrong, right, rtol=1e-4, atol=1e-5)
