@@ -166,7 +166,7 @@ def test_a_real_interrupt_leaves_a_run_that_resumes(tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_steps_are_compiled_only_when_asked(tmp_path, monkeypatch, name, fast):
     seen = []
-    monkeypatch.setattr(stepping, "compiled", lambda update: seen.append(update) or update)
+    monkeypatch.setattr(stepping, "compiled", lambda update, large: seen.append(update) or update)
     train(recipe(name, epochs=1), tmp_path, "run", fast=fast)
     assert len(seen) == (0 if not fast else 2 if name == "gan" else 1)
 
