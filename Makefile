@@ -11,9 +11,9 @@ FIRST   := $(wildcard VAE.ipynb GAN.ipynb)
 LAST    := $(wildcard Compare.ipynb)
 LABS    := $(wildcard labs/*.ipynb)
 SCRATCH := $(CURDIR)/build/test
-# A warning inside Jupyter is not ours to fail on; the freshness test catches those in cells.
+# A warning inside Jupyter is not ours to fail on; `notebooks check` catches those in cells.
 # What the notebooks write goes to build/test, so that committed files stay untouched.
-NBVAL   := FIVE_GAUSSIANS_OUT="$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
+NBVAL   := FIVE_GAUSSIANS_OUT="$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 1800
 
 # One thread for each process: small models train fastest so, and two trainings share two cores.
 export OMP_NUM_THREADS := 1
@@ -35,31 +35,33 @@ $(READY): requirements.txt pyproject.toml
 	@touch $(READY)
 
 run: $(READY) ## train, render the notebooks in place, and sum up
-	$(PY) -m helpers.notebooks render $(FIRST) $(LAST)
-	@$(PY) -m helpers.notebooks summary
+	$(PY) -m helpers.study.notebooks render $(FIRST) $(LAST)
+	@$(PY) -m helpers.study.notebooks summary
 
 test: $(READY) lint unit notebooks ## everything: style, unit tests, and every notebook run anew
 	@$(PY) tests/tally.py build/unit.xml $(if $(FIRST),build/first.xml) $(if $(LAST),build/last.xml) $(if $(LABS),build/labs.xml)
 
 test-fast: $(READY) lint unit ## style and unit tests only
 
-lint: $(READY) ## check style and format
+lint: $(READY) ## check style, format, the direction of imports, and that notebooks are as rendered
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(BIN)/lint-imports
+	$(PY) -m helpers.study.notebooks check
 
 unit: $(READY)
 	$(PY) -m pytest -n 2 --dist loadfile --junitxml build/unit.xml tests
 
 notebooks: $(READY) unit
-	rm -rf $(SCRATCH)
+	rm -rf "$(SCRATCH)"
 	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
-	$(if $(LABS),FIVE_GAUSSIANS_BUDGET=tiny $(NBVAL) -n 2 --dist loadscope --junitxml build/labs.xml $(LABS))
+	$(if $(LABS),FIVE_GAUSSIANS_PRESET=tiny $(NBVAL) -n 2 --dist loadscope --junitxml build/labs.xml $(LABS))
 
 labs: $(READY) ## train what is missing and render the labs on images (half an hour)
-	$(PY) -m helpers.notebooks render $(LABS)
+	$(PY) -m helpers.study.notebooks render $(LABS)
 
-runs: $(READY) ## train all recipes from seeds 0-4 again whose code or recipe changed (an hour)
+runs: $(READY) ## train the studies' recipes from seeds 0-4 again where recipe or training changed (an hour)
 	$(PY) -m helpers sweep all --refresh
 
 evidence: $(READY) ## train what the answers rest on where it is missing, and measure it anew (hours)
@@ -69,7 +71,7 @@ bench: $(READY) ## measure the speed of training beside the usual loop (five min
 	$(PY) -m helpers bench
 
 app: $(READY) ## train, generate and explore in the browser, at http://localhost:8501
-	$(PY) -m helpers.launch
+	$(PY) -m helpers.app.main
 
 format: $(READY) ## put code and notebooks into the common format
 	$(PY) -m ruff check --fix

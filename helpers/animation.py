@@ -5,38 +5,57 @@ a bitmap; each frame restores it and draws the moving artists on top. Frames go 
 the encoder, so a film never needs more memory than one picture.
 """
 
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
+from math import exp
 from pathlib import Path
 from typing import Any, Protocol
 
 import imageio_ffmpeg
 import numpy as np
+import torch
 from matplotlib import style
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 from PIL import Image
+from torch import Tensor
 
-from helpers.plots import STYLE
+from helpers import maps
+from helpers.files import replacing
+from helpers.metrics.modes import high_quality_fraction
+from helpers.plots import STYLE, component_colours
+from helpers.recipes import Recipe
+from helpers.targets import GaussianMixture, Target
 
 # Quality is constant (crf); "veryfast" keeps the encoder quicker than the drawing; "faststart"
 # puts the index before the pictures, so that a browser plays while it loads.
 ENCODER = ["-preset", "veryfast", "-crf", "23", "-movflags", "+faststart", "-threads", "2"]
 GIF_COLOURS = 256
 LAST_FRAME_MS = 2000  # the gif rests on its last picture before it starts again
+STILLS = 6  # epochs in a filmstrip
+CODES: maps.Extent = (-4.0, 4.0, -4.0, 4.0)
+LEGEND_ENTRIES = 10  # more components than these would not fit beside the panels
+TRUTH = 1 - exp(-4.5)  # a plane Gaussian's mass within Mahalanobis distance 3
+
+
+class Frame(Protocol):
+    """A snapshot of a training: the positions of fixed points after an epoch."""
+
+    epoch: int
+    probe: Mapping[str, Any]
 
 
 class Scene(Protocol):
-    """What `film`, `gif` and `filmstrip` need to know about a picture that moves."""
+    """A picture that moves."""
 
     figure: Figure
-    artists: Sequence[Artist]
+    artists: Sequence[Artist]  # those that move
 
-    def update(self, frame: Any) -> None:
+    def update(self, frame: Frame) -> None:
         """Move the artists to where this frame wants them."""
 
 
@@ -48,7 +67,7 @@ def canvas_figure(width: int, height: int) -> Figure:
     return figure
 
 
-def pictures(scene: Scene, frames: Iterable) -> Iterator[np.ndarray]:
+def pictures(scene: Scene, frames: Iterable[Frame]) -> Iterator[np.ndarray]:
     """Draw one frame after the other: (height, width, 4), eight bits a channel.
 
     The array is the canvas itself: use or copy it before asking for the next.
@@ -66,14 +85,35 @@ def pictures(scene: Scene, frames: Iterable) -> Iterator[np.ndarray]:
         yield np.asarray(canvas.buffer_rgba())
 
 
-def film(scene: Scene, frames: Iterable, path: str | Path, fps: int = 25) -> Path:
+def film_run(run, probe, path: Path) -> list[Path]:
+    """Write a run's film (.mp4), its last frame (.png), a filmstrip and a gif; returns the paths.
+
+    `run` has frames, recipe and target; `probe` the noise and components that its frames look
+    at; `path` is the film's.
+    """
+    frames, empty = run.frames, partial(scene_of, run.recipe, run.target, probe)
+    strip, small = path.with_name(f"{path.stem}_strip.png"), path.with_suffix(".gif")
+    film(empty(), frames, path)
+    filmstrip(empty(), frames, stills(len(frames)), strip)
+    gif(empty(), frames, small)
+    return [path, path.with_suffix(".png"), strip, small]
+
+
+def stills(epochs: int) -> list[int]:
+    """Six epochs or fewer, close together at first, where most happens."""
+    if epochs <= STILLS:
+        return list(range(1, epochs + 1))
+    ratio = epochs ** (1 / (STILLS - 1))
+    return sorted({max(round(ratio**i), i + 1) for i in range(STILLS)})
+
+
+def film(scene: Scene, frames: Sequence[Frame], path: Path, fps: int = 25) -> Path:
     """Encode the frames as H.264 and write the last one beside the film as a PNG poster.
 
     Raises ValueError when there are no frames or a side of the figure is an odd number of
     pixels. An interrupted film leaves no file, and an earlier one as it was.
     """
-    path = Path(path)
-    frames = _some(frames, path)
+    _check_some(frames, path)
     with replacing(path) as film_file, replacing(path.with_suffix(".png")) as poster_file:
         last = _encode(pictures(scene, frames), _even_size(scene.figure), film_file, fps)
         Image.fromarray(last).convert("RGB").save(poster_file, format="PNG", optimize=True)
@@ -82,15 +122,15 @@ def film(scene: Scene, frames: Iterable, path: str | Path, fps: int = 25) -> Pat
 
 def gif(
     scene: Scene,
-    frames: Iterable,
-    path: str | Path,
+    frames: Sequence[Frame],
+    path: Path,
     width: int = 420,
     every: int = 5,
     fps: int = 12,
 ) -> Path:
     """Every so many frames and the last, `width` pixels wide, in one shared palette."""
-    path = Path(path)
-    chosen = _every(_some(frames, path), every)
+    _check_some(frames, path)
+    chosen = [*frames[:-1:every], frames[-1]]
     small = [_resized(picture, width) for picture in pictures(scene, chosen)]
     palette = _palette(small)
     first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in small]
@@ -101,13 +141,13 @@ def gif(
     return path
 
 
-def filmstrip(scene: Scene, frames: Iterable, epochs: Sequence[int], path: str | Path) -> Path:
+def filmstrip(scene: Scene, frames: Sequence[Frame], epochs: Sequence[int], path: Path) -> Path:
     """A still of the film for the page: one column an epoch, one row a panel of the scene.
 
     Raises ValueError when an epoch asked for is not among the frames.
     """
-    path = Path(path)
-    chosen = _at_epochs(_some(frames, path), epochs)
+    _check_some(frames, path)
+    chosen = _at_epochs(frames, epochs)
     columns = [_crops(scene.figure, picture) for picture in pictures(scene, chosen)]
     titles = [axes.get_title(loc="left") for axes in scene.figure.axes]
     figure = _strip(columns, [f"epoch {epoch}" for epoch in epochs], titles)
@@ -116,34 +156,11 @@ def filmstrip(scene: Scene, frames: Iterable, epochs: Sequence[int], path: str |
     return path
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder, which takes the place of `path` on success only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _encode(drawn: Iterator[np.ndarray], size: tuple[int, int], path: Path, fps: int) -> np.ndarray:
     """Send pictures to the encoder as they are drawn; returns a copy of the last."""
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        size,
-        fps=fps,
-        codec="libx264",
-        pix_fmt_in="rgba",
-        pix_fmt_out="yuv420p",
-        macro_block_size=2,
-        quality=None,
-        output_params=ENCODER,
-    )
+    pixels = {"pix_fmt_in": "rgba", "pix_fmt_out": "yuv420p", "macro_block_size": 2}
+    coding = {"codec": "libx264", "quality": None, "output_params": ENCODER}
+    writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
     writer.send(None)
     try:
         for picture in drawn:
@@ -163,46 +180,28 @@ def _even_size(figure: Figure) -> tuple[int, int]:
     return width, height
 
 
-def _some(frames: Iterable, path: Path) -> Iterator:
-    """The frames again, once it is known that there is at least one."""
-    frames = iter(frames)
-    try:
-        return chain([next(frames)], frames)
-    except StopIteration:
+def _check_some(frames: Sequence[Frame], path: Path) -> None:
+    if not frames:
         raise ValueError(
             f"no frames for {path.name}: a film needs at least one snapshot; was nothing trained?"
-        ) from None
+        )
 
 
-def _every(frames: Iterable, step: int) -> Iterator:
-    """Frames 0, step, 2·step and so on, and always the last."""
-    for index, frame in enumerate(frames):
-        if index % step == 0:
-            yield frame
-    if index % step:
-        yield frame
-
-
-def _at_epochs(frames: Iterable, epochs: Sequence[int]) -> list:
-    kept, seen = {}, []
-    for frame in frames:
-        seen.append(frame.epoch)
-        if frame.epoch in epochs:
-            kept[frame.epoch] = frame
-    missing = [epoch for epoch in epochs if epoch not in kept]
+def _at_epochs(frames: Sequence[Frame], epochs: Sequence[int]) -> list[Frame]:
+    found = {frame.epoch: frame for frame in frames}
+    missing = [epoch for epoch in epochs if epoch not in found]
     if missing:
         raise ValueError(
-            f"no frame for epoch {missing[0]}: the {len(seen)} frames run from epoch "
-            f"{min(seen)} to {max(seen)}; choose among them"
+            f"no frame for epoch {missing[0]}: the {len(found)} frames run from epoch "
+            f"{min(found)} to {max(found)}; choose among them"
         )
-    return [kept[epoch] for epoch in epochs]
+    return [found[epoch] for epoch in epochs]
 
 
 def _resized(picture: np.ndarray, width: int) -> Image.Image:
     image = Image.fromarray(picture).convert("RGB")
-    return image.resize(
-        (width, round(image.height * width / image.width)), Image.Resampling.LANCZOS
-    )
+    height = round(image.height * width / image.width)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _palette(images: Sequence[Image.Image]) -> Image.Image:
@@ -239,3 +238,132 @@ def _strip(columns: list[list[np.ndarray]], heads: list[str], rows: list[str]) -
         for ax, name in zip(cells[:, 0], rows, strict=True):
             ax.set_ylabel(name, fontsize=9)
     return figure
+
+
+class PlaneScene:
+    """Panels of points in the colours of their components; above them the epoch and a score.
+
+    Nothing but the points and two numbers moves: limits and colours stay. `panels` maps each
+    title to the limits of a latent plane, or to None for the plane of the data; all are
+    squares of `side` pixels, `gap` pixels apart, at exact pixels.
+    """
+
+    def __init__(
+        self,
+        target: GaussianMixture,
+        size: tuple[int, int],
+        side: int,
+        gap: int,
+        panels: Mapping[str, maps.Extent | None],
+    ) -> None:
+        self.target = target
+        self.figure = canvas_figure(*size)
+        with style.context(STYLE):
+            for i, (title, extent) in enumerate(panels.items()):
+                self._panel(52 + i * (side + gap), side, title, extent)
+            if target.k <= LEGEND_ENTRIES:
+                handles = maps.component_handles(target)
+                look = {"loc": "center right", "borderaxespad": 0.8}
+                self.figure.legend(handles=handles, title="component", **look)
+            self.dots = [self._dots(ax) for ax in self.figure.axes]
+            self.epoch, self.share = self._caption()
+        self.artists: list[Artist] = [*chain(*self.dots), self.epoch, self.share]
+
+    def _panel(self, left: int, side: int, title: str, extent: maps.Extent | None) -> None:
+        width, height = self.figure.canvas.get_width_height()
+        ax = self.figure.add_axes((left / width, 48 / height, side / width, side / height))
+        if extent is None:
+            maps.contours(ax, self.target)
+        else:
+            maps.plane(ax, extent, maps.LATENT_AXES)
+        ax.set_title(title)
+
+    def _dots(self, ax) -> list[Line2D]:
+        """One series of markers a component: much quicker to draw than a scatter."""
+        look = {"markersize": 2.4, "markeredgewidth": 0, "zorder": 4}
+        colours = component_colours(self.target.k)
+        return [ax.plot([], [], "o", color=colour, **look)[0] for colour in colours]
+
+    def _caption(self) -> list[Artist]:
+        """Laying out text is slow, so only the two numbers move; the words around them stay."""
+        words = {"va": "top", "fontsize": 13, "color": "#222222"}
+        numbers = {**words, "ha": "right", "fontweight": "bold", "zorder": 5}
+        pixel = 1 / self.figure.canvas.get_width_height()[0]
+        sentence = f"% of the samples within 3σ of a component (truth {100 * TRUTH:.1f} %)"
+        self.figure.text(52 * pixel, 0.975, "epoch", **words)
+        self.figure.text(246 * pixel, 0.975, sentence, **words)
+        return [self.figure.text(x * pixel, 0.975, "", **numbers) for x in (152, 240)]
+
+    def _show(self, epoch: int, *panels: tuple[np.ndarray, ArrayLike]) -> None:
+        """Move each panel's points (n, 2), given with their components (n,); last the samples."""
+        for dots, (points, components) in zip(self.dots, panels, strict=True):
+            for component, series in enumerate(dots):
+                series.set_data(*points[components == component].T)
+        self.epoch.set_text(str(epoch))
+        share = high_quality_fraction(self.target, torch.tensor(panels[-1][0]))
+        self.share.set_text(f"{100 * share:.1f}")
+
+
+class GanScene(PlaneScene):
+    """Left the noise z, right G(z); both in the colour of the component that G(z) belongs to.
+
+    `noise` is (n, latent); wider noise shows its first two numbers. A frame's
+    `probe["samples"]` is G of the first m rows of that noise, (m, 2).
+    """
+
+    def __init__(self, target: GaussianMixture, noise: ArrayLike | Tensor) -> None:
+        self.noise = _plane_points(noise, "noise")
+        panels = {"noise z": maps.LATENT, "generated G(z)": None}
+        super().__init__(target, (960, 480), side=372, gap=54, panels=panels)
+
+    def update(self, frame: Frame) -> None:
+        """Move the points to this epoch's samples and recolour both panels."""
+        samples = _plane_points(frame.probe["samples"], "samples")
+        noise = _plane_points(self.noise[: len(samples)], "noise", len(samples))
+        components = maps.classes(self.target, samples)
+        self._show(frame.epoch, (noise, components), (samples, components))
+
+
+class VaeScene(PlaneScene):
+    """The codes of fixed points, their reconstructions, and samples decoded from the prior.
+
+    `components` (n,) are the true ones of the fixed points. Each frame's probe holds their
+    `codes` (n, latent), of which the first two numbers are drawn, their `reconstructions`
+    (n, 2), and `samples` (m, 2), coloured by the component each most likely belongs to.
+    """
+
+    def __init__(self, target: GaussianMixture, components: ArrayLike | Tensor) -> None:
+        self.components = maps.array(components)
+        panels = {"codes z": CODES, "reconstructions": None, "samples": None}
+        super().__init__(target, (1200, 410), side=302, gap=56, panels=panels)
+
+    def update(self, frame: Frame) -> None:
+        """Move the points to this epoch's codes, reconstructions and samples."""
+        n = len(self.components)
+        codes = _plane_points(frame.probe["codes"], "codes", n)
+        rebuilt = _plane_points(frame.probe["reconstructions"], "reconstructions", n)
+        samples = _plane_points(frame.probe["samples"], "samples")
+        fixed = ((codes, self.components), (rebuilt, self.components))
+        self._show(frame.epoch, *fixed, (samples, maps.classes(self.target, samples)))
+
+
+SCENES = {
+    "vae": lambda target, probe: VaeScene(target, probe.components),
+    "gan": lambda target, probe: GanScene(target, probe.noise),
+}
+
+
+def scene_of(recipe: Recipe, target: Target, probe) -> Scene:
+    """An empty scene: the target's own where it brings one, else that of the recipe's family."""
+    own = getattr(target, "scene", None)
+    return own() if own else SCENES[recipe.family](target, probe)
+
+
+def _plane_points(values: ArrayLike | Tensor, name: str, n: int | None = None) -> np.ndarray:
+    """The first two columns; raises ValueError for any other shape or number of points."""
+    points = maps.array(values)
+    if points.ndim != 2 or points.shape[1] < 2:
+        raise ValueError(f"{name} has shape {points.shape}: a film draws points in two dimensions")
+    if n is not None and len(points) != n:
+        raise ValueError(f"{name} has {len(points)} points where {n} are needed: use one probe")
+    return points[:, :2]

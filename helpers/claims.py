@@ -1,19 +1,22 @@
 """Claims: a notebook says in words what it shows, and checks it where it says so.
 
-    claim = Ledger("VAE").claim
-    claim("no sampled point is far from every mode", share > 0.95, share)
+    notebook = Ledger("VAE")
+    notebook.claim("no sampled point is far from every mode", share > 0.95, share)
+    notebook.answer("Which objective?", f"The ELBO, {bound:.2f} nats.")
 
-Each claim prints one line, is kept in `data/claims/` for the ledger that closes the story,
-and stops the notebook when it does not hold: no prose can outlive its evidence.
+Each claim prints one line, is kept in `data/claims/` beside the answers that stand on it, and
+stops the notebook when it does not hold: no prose can outlive its evidence.
 """
 
 import json
-import os
 from numbers import Integral
 
-from helpers.places import existing, output
+from IPython.display import Markdown, display
+
+from helpers.files import existing, output, write_json
 
 HOLDS, FAILS = "✓", "✗"
+MOST_WORDS = 150
 
 
 class ClaimFailed(AssertionError):
@@ -24,13 +27,17 @@ class NoClaims(FileNotFoundError):
     """A notebook whose claims were asked for has left no readable record."""
 
 
-class Ledger:
-    """The claims of one notebook, written anew by each run of it."""
+class TooLong(ValueError):
+    """An answer of more than 150 words."""
 
-    def __init__(self, name: str):
+
+class Ledger:
+    """The claims and answers of one notebook, written anew by each run of it."""
+
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.rows: dict[str, dict] = {}  # by claim: running a cell again replaces its row
-        self.answers: dict[str, str] = {}  # by question
+        self._claims: dict[str, dict] = {}  # by text: running a cell again replaces its row
+        self._answers: dict[str, dict] = {}  # by question
 
     def claim(self, text: str, holds: bool, value: object = None) -> None:
         """Print the claim with its value, record it, and raise ClaimFailed when it is false.
@@ -39,39 +46,42 @@ class Ledger:
         a string, a whole number (shown in full), any other number (four significant digits)
         or nothing.
         """
-        shown = _shown(value)
-        mark = HOLDS if bool(holds) else FAILS
-        self.rows[text] = {"claim": text, "value": shown, "mark": mark}
+        shown, mark = _shown(value), HOLDS if bool(holds) else FAILS
+        self._claims[text] = {"claim": text, "value": shown, "mark": mark}
         self._save()
         line = f"{text}  [{shown}]" if shown else text
         print(f"{mark} {line}")
         if mark == FAILS:
             raise ClaimFailed(f"does not hold: {line}")
 
-    def note(self, question: str, text: str) -> None:
-        """Keep an answer as it is shown, with its numbers, beside the claims it stands on."""
-        self.answers[question] = text
+    def answer(self, question: str, *paragraphs: str) -> None:
+        """Show the question as a heading above the answer, in Markdown, and keep both.
+
+        Raises TooLong beyond 150 words.
+        """
+        words = sum(len(paragraph.split()) for paragraph in paragraphs)
+        if words > MOST_WORDS:
+            raise TooLong(f"{question}: {words} words; say it in {MOST_WORDS}")
+        text = "\n\n".join(paragraphs)
+        self._answers[question] = {"question": question, "text": text}
         self._save()
+        display(Markdown(f"### {question}\n\n{text}"))
 
     def _save(self) -> None:
-        path = output(*_record(self.name))
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        answers = [{"question": q, "text": text} for q, text in self.answers.items()]
-        record = {"notebook": self.name, "claims": [*self.rows.values()], "answers": answers}
-        text = json.dumps(record, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
+        claims, answers = [*self._claims.values()], [*self._answers.values()]
+        record = {"notebook": self.name, "claims": claims, "answers": answers}
+        write_json(output(*_record(self.name)), record)
 
 
 def ledger(*names: str) -> list[dict]:
-    """All claims of the named notebooks, in order: notebook, number, claim, value and mark.
+    """All claims of the named notebooks, in sequence: notebook, number, claim, value and mark.
 
     Raises NoClaims where a notebook has not been run.
     """
     return [
         {"notebook": name, "number": number, **row}
         for name in names
-        for number, row in enumerate(_recorded(name), start=1)
+        for number, row in enumerate(_recorded(name, "claims"), start=1)
     ]
 
 
@@ -80,15 +90,15 @@ def answered(name: str) -> dict[str, str]:
     return {row["question"]: row["text"] for row in _recorded(name, "answers")}
 
 
-def _recorded(name: str, part: str = "claims") -> list[dict]:
-    path = existing(*_record(name))
+def _recorded(name: str, part: str) -> list[dict]:
+    file = "/".join(_record(name))
     remedy = f"run {name}.ipynb from its first cell to its last, then ask again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))[part]
+        return json.loads(existing(*_record(name)).read_text(encoding="utf-8"))[part]
     except FileNotFoundError:
-        raise NoClaims(f"{name}: no claims in {'/'.join(_record(name))}; {remedy}") from None
+        raise NoClaims(f"{name}: no claims in {file}; {remedy}") from None
     except (ValueError, KeyError, TypeError):
-        raise NoClaims(f"{name}: {'/'.join(_record(name))} is damaged; {remedy}") from None
+        raise NoClaims(f"{name}: {file} is damaged; {remedy}") from None
 
 
 def _record(name: str) -> tuple[str, str, str]:
@@ -100,6 +110,6 @@ def _shown(value: object) -> str:
         return ""
     if hasattr(value, "item"):  # a NumPy or PyTorch scalar
         value = value.item()
-    if isinstance(value, (str, bool)):
+    if isinstance(value, str | bool):
         return str(value)
     return f"{value:,}" if isinstance(value, Integral) else f"{value:.4g}"

@@ -1,10 +1,29 @@
-"""The named experiments: every recipe, with the reason for numbers that are special."""
+"""The named experiments: every recipe, with the reason for numbers that are special.
 
-from helpers.recipes import BadRecipe, GANRecipe, Recipe, VAERecipe
+And what they can be trained on and at which size: targets and presets. Nothing here needs
+PyTorch, so that a command line or a page can list it at once.
+"""
 
-# Variants are compared with each other, not with the base runs: all have shorter budgets.
-STUDY = {"epochs": 20, "batch": 512}
-DUEL = {"epochs": 20}
+from dataclasses import dataclass, replace
+
+from helpers.recipes import WIDTHS, BadRecipe, GANRecipe, Recipe, VAERecipe
+
+TARGETS = {
+    "gmm5": "five Gaussians in the plane, the assignment's",
+    "ring8": "eight narrow Gaussians on a ring",
+    "grid25": "twenty-five narrow Gaussians on a grid",
+    "digits": "5,000 digits of MNIST, 28 × 28",
+    "coloured-mnist": "the same digits in colour, 32 × 32",
+    "faces": "8,300 comic faces, 64 × 64, drawn on your machine",
+    "mnist": "MNIST, from your own files in data/images/mnist",
+    "fashion": "Fashion-MNIST, from data/images/fashion",
+    "cifar10": "CIFAR-10, from data/images/cifar10",
+    "cub": "CUB-200 birds, from data/images/cub",
+}
+
+# Variants are compared with each other, not with the base runs: all are shorter.
+SHORT_VAE = {"epochs": 20, "batch": 512}
+SHORT_GAN = {"epochs": 20}
 # A covariance for every code takes longer to fit, and bears a higher rate.
 FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
 HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
@@ -32,43 +51,45 @@ _STUDIES = (
     GANRecipe(
         name="gan-best",
         idea="near the truth itself",
-        objective="least-squares",  # a critic that is not saturated shapes modes better,
-        critic_norm="none",  # more so without norms
+        objective="least-squares",  # a discriminator that is not saturated shapes modes better,
+        discriminator_norm="none",  # more so without norms
         leak=0.015,  # nearly a ReLU, whose folds are sharp; but a third of those die for good
         average=0.9998,  # the narrower modes settle last,
         epochs=300,  # at a rate that is low for long
     ),
-    VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **STUDY),
-    VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **STUDY),
+    VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **SHORT_VAE),
+    VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **SHORT_VAE),
     VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
     VAERecipe(name="vae-iwae", idea="a tighter bound", objective="iwae", samples=8, **HALF),
     VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
     VAERecipe(name="vae-latent-4", idea="more latents than data dimensions", latent=4, **FULL),
     *(
         VAERecipe(
-            name=f"vae-beta-{b:g}", idea=f"KL weighted by {b:g}", beta=b, beta_start=b, **STUDY
+            name=f"vae-beta-{b:g}", idea=f"KL weighted by {b:g}", beta=b, beta_start=b, **SHORT_VAE
         )
         for b in (0.0, 0.5, 0.8, 1.0, 1.2, 4.0)
     ),
-    VAERecipe(name="vae-beta-linear", idea="beta from 0 to 1 in a line", beta_start=0.0, **STUDY),
-    GANRecipe(name="gan-non-saturating", idea="the base game, study budget", **DUEL),
-    GANRecipe(name="gan-lsgan", idea="squared errors", objective="least-squares", **DUEL),
+    VAERecipe(
+        name="vae-beta-linear", idea="beta from 0 to 1 in a line", beta_start=0.0, **SHORT_VAE
+    ),
+    GANRecipe(name="gan-non-saturating", idea="the base objective, short", **SHORT_GAN),
+    GANRecipe(name="gan-lsgan", idea="squared errors", objective="least-squares", **SHORT_GAN),
     GANRecipe(
         name="gan-wgan-gp",
         idea="a distance between distributions",
         objective="wgan-gp",
-        critic_steps=5,  # Gulrajani et al.
+        discriminator_steps=5,  # Gulrajani et al.
         penalty=0.1,  # in these units a stronger pull towards slope one blurs the modes
         penalty_end=0.1,
-        **DUEL,
+        **SHORT_GAN,
     ),
     GANRecipe(
         name="gan-relativistic",
         idea="pairs, and flat gradients at the data",
         objective="relativistic",
         penalty=0.02,  # strong enough to calm the start,
-        penalty_end=0.001,  # weak enough to let the critic sharpen at the end
-        **DUEL,
+        penalty_end=0.001,  # weak enough to let the discriminator sharpen at the end
+        **SHORT_GAN,
     ),
     GANRecipe(name="gan-cold", idea="a decoder's shape, fresh weights", **WIDE),
     GANRecipe(name="gan-warm", idea="starts as a VAE's decoder", start="vae-beta-1", **WIDE),
@@ -107,8 +128,20 @@ _MIXTURES = (
 
 
 # On images a layer's width is its number of channels, one layer a halving: 28 → 14 → 7 pixels.
-_SMALL_VAE = {"encoder": (16, 32), "decoder": (32, 16), "epochs": 100, "variance": "bernoulli"}
-_SMALL_GAN = {"generator": (32, 16), "critic": (16, 32), "epochs": 100, "activation": "relu"}
+_SMALL_VAE = {
+    "domain": "images",
+    "encoder": (16, 32),
+    "decoder": (32, 16),
+    "epochs": 100,
+    "variance": "bernoulli",
+}
+_SMALL_GAN = {
+    "domain": "images",
+    "generator": (32, 16),
+    "discriminator": (16, 32),
+    "epochs": 100,
+    "activation": "relu",
+}
 _DIGITS = (
     *(
         VAERecipe(name=f"vae-digits-{d}", idea=f"digits from {d} numbers", latent=d, **_SMALL_VAE)
@@ -116,23 +149,30 @@ _DIGITS = (
     ),
     GANRecipe(
         name="gan-digits",
-        idea="digits from 8 numbers, as a game",
+        idea="digits from 8 numbers, by a GAN",
         latent=8,
         batch=64,  # few images: the more steps an epoch, the better
-        critic_norm="none",  # convolutions have none
+        discriminator_norm="none",  # convolutions have none
         **_SMALL_GAN,
     ),
 )
 
 # Colour images of 32 × 32: 1,024 numbers are what the last halving leaves, so that a code of 1,024
-# is none narrower. All share one generator and critic, or one encoder and decoder. With few images
-# (4,500 digits in coloured ink) many small steps serve best.
-_COLOUR_VAE = {"encoder": (16, 32, 64), "decoder": (64, 32, 16), "epochs": 8, "batch": 64}
+# is none narrower. All share one generator and discriminator, or one encoder and decoder. With few
+# images (4,500 coloured digits) many small steps serve best.
+_COLOUR_VAE = {
+    "domain": "images",
+    "encoder": (16, 32, 64),
+    "decoder": (64, 32, 16),
+    "epochs": 8,
+    "batch": 64,
+}
 _COLOUR_GAN = {
+    "domain": "images",
     "latent": 16,
     "generator": (64, 32, 16),
-    "critic": (16, 32, 64),
-    "critic_norm": "none",
+    "discriminator": (16, 32, 64),
+    "discriminator_norm": "none",
     "activation": "relu",
 }
 _STEADY = {"batch": 8, "epochs": 54, "learning_rate": 1.5e-3, "average": 0.9995} | _COLOUR_GAN
@@ -165,7 +205,7 @@ _COLOUR = (
         beta_start=0.0,
         **_COLOUR_VAE,
     ),
-    GANRecipe(name="gan-colour", idea="colour images, the base game", **_STEADY),
+    GANRecipe(name="gan-colour", idea="colour images, the base objective", **_STEADY),
     GANRecipe(
         name="lsgan-colour",
         idea="colour images, squared errors",
@@ -188,12 +228,13 @@ _COLOUR = (
 # Faces of 64 × 64: a VAE's decoder, and generators of its shape that start as it or anew. Thin
 # layers and small batches: in a few minutes more steps are worth more than more channels.
 _FACE_GAN = {
+    "domain": "images",
     "objective": "wgan-gp",
     "latent": 16,
     "generator": (64, 32, 16, 8),
     "generator_norm": "none",
-    "critic": (8, 16, 32, 64),
-    "critic_norm": "none",
+    "discriminator": (8, 16, 32, 64),
+    "discriminator_norm": "none",
     "activation": "relu",
     "penalty": 10.0,
     "penalty_end": 10.0,
@@ -204,6 +245,7 @@ _FACE_GAN = {
 _FACES = (
     VAERecipe(
         name="vae-faces",
+        domain="images",
         idea="faces from 16 numbers",
         latent=16,
         variance="unit",
@@ -230,8 +272,60 @@ RECIPES = {recipe.name: recipe for recipe in (*_STUDIES, *_MIXTURES, *_FRONTS, *
 STUDIES = tuple(recipe.name for recipe in _STUDIES)  # on the five Gaussians
 
 
+@dataclass(frozen=True)
+class Preset:
+    """What an experiment on images may cost, as changes of its recipe."""
+
+    name: str
+    about: str
+    width: float = 1.0  # of every layer, times
+    epochs: int | None = None  # instead of the recipe's
+    batch: int | None = None
+    images: int | None = None  # for training, at the most
+    compiled: bool = True  # compile the steps, which takes longer than a tiny training
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("tiny", "seconds, to see that all runs", 0.25, 2, 32, images=128, compiled=False),
+        Preset("laptop", "minutes on two cores"),
+        Preset("gpu", "the published sizes, for a GPU", 4.0),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name; raises BadRecipe with the list of names."""
+    if name not in PRESETS:
+        raise BadRecipe(f"preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def at_preset(recipe: Recipe, preset: Preset) -> Recipe:
+    """The recipe at a preset's size, named `<recipe>-<preset>` if that changes it."""
+    values = {
+        field: tuple(max(2, int(width * preset.width)) for width in getattr(recipe, field))
+        for field in WIDTHS[recipe.family]
+    }
+    values |= {"epochs": preset.epochs or recipe.epochs, "batch": preset.batch or recipe.batch}
+    other = replace(recipe, **values)
+    if other == recipe:
+        return recipe
+    values = {"name": f"{recipe.name}-{preset.name}"}
+    if getattr(recipe, "start", ""):  # what it starts from must have its sizes
+        values["start"] = f"{recipe.start}-{preset.name}"
+    return replace(other, **values)
+
+
 def named(name: str) -> Recipe:
-    """The recipe of that name; raises BadRecipe with the list of names."""
+    """The recipe of that name, or of the name that `at_preset` gave it.
+
+    Raises BadRecipe with the list of names.
+    """
+    base, _, size = name.rpartition("-")
+    if name not in RECIPES and base in RECIPES and size in PRESETS:
+        return at_preset(RECIPES[base], PRESETS[size])
     if name not in RECIPES:
         raise BadRecipe(f"{name}: no such recipe; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]

@@ -21,9 +21,11 @@ from helpers.targets import GaussianMixture
 
 Extent = tuple[float, float, float, float]  # xmin, xmax, ymin, ymax
 
-BINS = 60
+BINS = 60  # cells along each axis of a histogram
 MASSES = (0.5, 0.9, 0.99)  # shares of p* that the contours enclose
 PALE = 0.3  # opacity where a latent decodes to nowhere near any component
+LATENT: Extent = (-3.5, 3.5, -3.5, 3.5)  # standard deviations of the prior
+LATENT_AXES = ("z₁", "z₂")
 
 
 def limits(target: GaussianMixture, reach: float = 3.5) -> Extent:
@@ -31,8 +33,7 @@ def limits(target: GaussianMixture, reach: float = 3.5) -> Extent:
     sigma = torch.diagonal(target.covariances, dim1=1, dim2=2).sqrt()  # (k, 2)
     low = (target.means - reach * sigma).amin(0)
     high = (target.means + reach * sigma).amax(0)
-    centre, half = (low + high) / 2, float((high - low).max()) / 2
-    (x, y) = centre.tolist()
+    (x, y), half = ((low + high) / 2).tolist(), float((high - low).max()) / 2
     return x - half, x + half, y - half, y + half
 
 
@@ -63,9 +64,8 @@ def scatter(
 ) -> None:
     """Points in the colours of their components, which are inferred where not given."""
     labels = classes(target, points) if components is None else array(components)
-    colours = np.array([to_rgb(colour) for colour in component_colours(target.k)])  # (k, 3)
-    x, y = array(points).T
-    ax.scatter(x, y, s=size, c=colours[labels], alpha=0.7, linewidth=0, rasterized=True, zorder=2)
+    look = {"alpha": 0.7, "linewidth": 0, "rasterized": True, "zorder": 2}
+    ax.scatter(*array(points).T, s=size, c=_rgb(target)[labels], **look)
     plane(ax, limits(target))
 
 
@@ -75,46 +75,33 @@ def cell_density(
     """p* averaged over each cell of a square grid, (bins, bins), first index along x.
 
     The mean of `refine`² midpoints stands for the cell, so that a cell wider than a component
-    is narrow still holds about the right mass.
+    still holds about the right mass.
     """
-    x = _midpoints(extent or limits(target), bins * refine)  # (bins·refine, 2)
-    grid = torch.cartesian_prod(*torch.from_numpy(x).T)
-    density = target.log_prob(grid).exp().numpy().reshape(bins, refine, bins, refine)
+    points = _grid(extent or limits(target), bins * refine)
+    density = target.log_prob(points).exp().numpy().reshape(bins, refine, bins, refine)
     return density.mean((1, 3))
 
 
-def histogram(target: GaussianMixture, points: ArrayLike | Tensor, bins: int = BINS) -> np.ndarray:
-    """Density of samples on the target's square, (bins, bins), first index along x.
+def cell_area(target: GaussianMixture) -> float:
+    """Area of one cell of the target's square cut into BINS²."""
+    left, right, _, _ = limits(target)
+    return ((right - left) / BINS) ** 2
+
+
+def histogram(target: GaussianMixture, points: ArrayLike | Tensor) -> np.ndarray:
+    """Density of samples on the target's square, (BINS, BINS), first index along x.
 
     Its integral is the share of the points that lie inside the square, one if all do.
     """
     extent = limits(target)
     x, y = array(points).T
-    counts, _, _ = np.histogram2d(x, y, bins=bins, range=(extent[:2], extent[2:]))
-    return counts / (len(x) * cell_area(target, bins))
+    counts, _, _ = np.histogram2d(x, y, bins=BINS, range=(extent[:2], extent[2:]))
+    return counts / (len(x) * cell_area(target))
 
 
-def cell_area(target: GaussianMixture, bins: int = BINS) -> float:
-    """Area of one cell of the target's square cut into bins²."""
-    left, right, _, _ = limits(target)
-    return ((right - left) / bins) ** 2
-
-
-def residuals(target: GaussianMixture, points: ArrayLike | Tensor, bins: int = BINS) -> np.ndarray:
-    """Density of the samples minus p*, cell by cell: (bins, bins)."""
-    return histogram(target, points, bins) - cell_density(target, bins)
-
-
-def density(
-    ax: Axes,
-    target: GaussianMixture,
-    points: ArrayLike | Tensor,
-    top: float | None = None,
-    bins: int = BINS,
-) -> AxesImage:
-    """The samples' density as an image; `top` is shared by pictures that are to be compared."""
-    top = cell_density(target, bins).max() if top is None else top
-    return _image(ax, target, histogram(target, points, bins), cmap="bone_r", vmin=0, vmax=top)
+def residuals(target: GaussianMixture, points: ArrayLike | Tensor) -> np.ndarray:
+    """Density of the samples minus p*, cell by cell: (BINS, BINS)."""
+    return histogram(target, points) - cell_density(target, BINS)
 
 
 def residual(
@@ -122,27 +109,25 @@ def residual(
     target: GaussianMixture,
     points: ArrayLike | Tensor,
     scale: float | None = None,
-    bins: int = BINS,
 ) -> AxesImage:
     """Samples' density minus p*: red where there are too many points, blue where too few.
 
     Colours run from −scale to +scale; give panels that are to be compared the same one.
     """
-    difference = residuals(target, points, bins)
+    difference = residuals(target, points)
     scale = float(np.abs(difference).max()) if scale is None else scale
-    return _image(ax, target, difference, cmap="RdBu_r", vmin=-scale, vmax=scale)
+    plane(ax, limits(target))
+    return _image(ax, difference, limits(target), cmap="RdBu_r", vmin=-scale, vmax=scale)
 
 
-def contours(
-    ax: Axes, target: GaussianMixture, masses: tuple[float, ...] = MASSES, zorder: float = 1.0
-) -> None:
+def contours(ax: Axes, target: GaussianMixture, masses: tuple[float, ...] = MASSES) -> None:
     """Outlines of p*: the regions of highest density that hold the given shares of its mass."""
     extent = limits(target)
     bins = _resolution(target)
     values = cell_density(target, bins, refine=1)
-    levels = sorted(mass_levels(values, masses))
     x, y = _midpoints(extent, bins).T
-    ax.contour(x, y, values.T, levels, colors="#777777", linewidths=0.8, zorder=zorder)
+    levels = sorted(mass_levels(values, masses))
+    ax.contour(x, y, values.T, levels, colors="#777777", linewidths=0.8, zorder=1.0)
     plane(ax, extent)
 
 
@@ -154,38 +139,29 @@ def mass_levels(values: np.ndarray, masses: tuple[float, ...]) -> list[float]:
 
 
 def latent_map(
-    ax: Axes,
-    target: GaussianMixture,
-    decode: Callable[[Tensor], Tensor],
-    reach: float = 3.5,
-    n: int = 240,
+    ax: Axes, target: GaussianMixture, decode: Callable[[Tensor], Tensor], n: int = 240
 ) -> AxesImage:
-    """Colour each latent z of [−reach, reach]² by the component that decode(z) belongs to.
+    """Colour each latent z, n × n of them, by the component that decode(z) belongs to.
 
     `decode` takes (m, 2) to (m, 2). Opacity grows with the component's probability; what
     decodes more than 3σ away from every component is pale. Dotted circles are radii 1, 2, 3.
     """
-    extent = (-reach, reach, -reach, reach)
-    z = torch.from_numpy(_midpoints(extent, n)).float()
     with torch.no_grad():
-        x = decode(torch.cartesian_prod(*z.T))  # (n², 2)
-    image = latent_colours(target, x).reshape(n, n, 4).transpose(1, 0, 2)
+        x = decode(_grid(LATENT, n).float())  # (n², 2)
     angle = np.linspace(0, 2 * np.pi, 200)
     for radius in (1, 2, 3):
         ax.plot(radius * np.cos(angle), radius * np.sin(angle), ":", color="#222222", linewidth=0.8)
-    plane(ax, extent, ("z₁", "z₂"))
-    ax.grid(False)
-    return ax.imshow(image, origin="lower", extent=extent, interpolation="nearest")
+    plane(ax, LATENT, LATENT_AXES)
+    return _image(ax, _latent_colours(target, x).reshape(n, n, 4), LATENT)
 
 
-def latent_colours(target: GaussianMixture, x: Tensor) -> np.ndarray:
-    """Red, green, blue and opacity of decoded points: (m, 2) to (m, 4)."""
-    share, label = target.responsibilities(x).max(-1)
-    sure = (share - 1 / target.k) / (1 - 1 / target.k) if target.k > 1 else share
-    near = target.mahalanobis2(x).amin(-1) <= 9  # (m,)
-    opacity = sure * torch.where(near, 1.0, PALE)
-    colours = np.array([to_rgb(colour) for colour in component_colours(target.k)])
-    return np.column_stack([colours[label.numpy()], opacity.clamp(0, 1).numpy()])
+def latent_field(ax: Axes, values: np.ndarray, low: float, high: float, cmap: str) -> AxesImage:
+    """A number at each latent, (n, n), first index along z₁, in colours from low to high.
+
+    Panels that are to be compared share low and high.
+    """
+    plane(ax, LATENT, LATENT_AXES)
+    return _image(ax, values, LATENT, cmap=cmap, vmin=low, vmax=high)
 
 
 def path(ax: Axes, target: GaussianMixture, points: ArrayLike | Tensor) -> None:
@@ -196,8 +172,7 @@ def path(ax: Axes, target: GaussianMixture, points: ArrayLike | Tensor) -> None:
     contours(ax, target)
     steps = array(points)
     colours = np.array(component_colours(target.k))[classes(target, steps)]
-    near = (target.mahalanobis2(torch.tensor(steps)).amin(-1) <= 9).numpy()
-    faces = np.where(near, colours, "white")
+    faces = np.where(_near(target, torch.tensor(steps)).numpy(), colours, "white")
     ax.plot(*steps.T, color=ROLES["truth"], linewidth=1, zorder=3)
     ax.scatter(*steps.T, s=26, c=faces, edgecolors=colours, linewidth=1.4, zorder=4)
     for step, marker in ((steps[0], "o"), (steps[-1], "s")):
@@ -207,20 +182,41 @@ def path(ax: Axes, target: GaussianMixture, points: ArrayLike | Tensor) -> None:
 
 def component_handles(target: GaussianMixture) -> list[Line2D]:
     """Legend entries, one a component: its number and its weight."""
-    colours = component_colours(target.k)
-    weights = target.weights.tolist()
+    look = {"marker": "o", "linestyle": ""}
+    rows = zip(component_colours(target.k), target.weights.tolist(), strict=True)
     return [
-        Line2D([], [], marker="o", linestyle="", color=colour, label=f"{i + 1}  ({weight:.0%})")
-        for i, (colour, weight) in enumerate(zip(colours, weights, strict=True))
+        Line2D([], [], color=colour, label=f"{i}  ({weight:.0%})", **look)
+        for i, (colour, weight) in enumerate(rows, start=1)
     ]
 
 
-def _image(ax: Axes, target: GaussianMixture, values: np.ndarray, **options) -> AxesImage:
-    extent = limits(target)
-    image = ax.imshow(values.T, origin="lower", extent=extent, interpolation="nearest", **options)
-    plane(ax, extent)
+def _latent_colours(target: GaussianMixture, x: Tensor) -> np.ndarray:
+    """Red, green, blue and opacity of decoded points: (m, 2) to (m, 4)."""
+    share, label = target.responsibilities(x).max(-1)
+    sure = (share - 1 / target.k) / (1 - 1 / target.k) if target.k > 1 else share
+    opacity = sure * torch.where(_near(target, x), 1.0, PALE)
+    return np.column_stack([_rgb(target)[label.numpy()], opacity.clamp(0, 1).numpy()])
+
+
+def _near(target: GaussianMixture, x: Tensor) -> Tensor:
+    """Whether each point lies within 3σ of some component: (m, 2) to (m,)."""
+    return target.mahalanobis2(x).amin(-1) <= 9
+
+
+def _rgb(target: GaussianMixture) -> np.ndarray:
+    return np.array([to_rgb(colour) for colour in component_colours(target.k)])  # (k, 3)
+
+
+def _image(ax: Axes, values: np.ndarray, extent: Extent, **colours) -> AxesImage:
+    """Values (n, n) or (n, n, 4), first index along x, as pixels with x across and y up."""
     ax.grid(False)
-    return image
+    look = {"origin": "lower", "interpolation": "nearest", **colours}
+    return ax.imshow(values.swapaxes(0, 1), extent=extent, **look)
+
+
+def _grid(extent: Extent, n: int) -> Tensor:
+    """Midpoints of n × n cells, (n², 2), the second coordinate running fastest."""
+    return torch.cartesian_prod(*torch.from_numpy(_midpoints(extent, n)).T)
 
 
 def _midpoints(extent: Extent, n: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The networks: encoder, decoder, generator, critic, and what they return.
+"""The networks: encoder, decoder, generator, discriminator, and what they return.
 
 Networks see standardised coordinates; everything outside lives in the target's own units,
 because each network carries the standardiser it was built with. Encoders and decoders return
@@ -17,6 +17,10 @@ from torch import Tensor, nn
 LOG_2PI = math.log(2 * math.pi)
 SHARP = 0.1  # a full covariance starts this narrow: from a wide start, codes collapse and stay so
 ACTIVATIONS = {"leaky": partial(nn.LeakyReLU, 0.2), "relu": nn.ReLU}
+
+
+class BadNetwork(ValueError):
+    """Networks that a recipe asks for and that cannot be; the message says what can."""
 
 
 class Standard(NamedTuple):
@@ -74,7 +78,7 @@ class ActNorm(nn.Module):
 
     Kingma & Dhariwal (2018, section 3.1). Unlike batch normalisation it treats every point alone,
     so real and fake points may share a batch and a penalty may differentiate each; unlike layer
-    normalisation it keeps how far out a point lies, which a critic needs to know.
+    normalisation it keeps how far out a point lies, which a discriminator needs to know.
     """
 
     def __init__(self, width: int):
@@ -202,7 +206,7 @@ class Generator(Standardised):
         return self(z)
 
 
-class Critic(Standardised):
+class Discriminator(Standardised):
     """One logit a point, high where the data look real: (n, 2) to (n,)."""
 
     def __init__(self, standard: Standard, hidden: Sequence[int]):
@@ -213,7 +217,7 @@ class Critic(Standardised):
         return self.net(self.standardise(x))[..., 0]
 
 
-def parameters(module: nn.Module) -> int:
+def count_parameters(module: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
@@ -233,3 +237,96 @@ def initialise(net: nn.Sequential, generator: torch.Generator, u: Tensor) -> Non
         elif isinstance(layer, ActNorm):
             layer.measure(u)
         u = layer(u)
+
+
+# ------------------------------------------------------------------ networks from a recipe
+
+
+def build_vae(recipe, standard: Standard, points: Tensor, generator: torch.Generator) -> tuple[VAE]:
+    """A fresh VAE of a recipe's sizes, alone in a tuple; norms are measured on points (n, 2).
+
+    Raises BadNetwork for a likelihood that points in the plane do not have.
+    """
+    if recipe.variance == "bernoulli":
+        raise BadNetwork("variance = bernoulli: for images; in the plane take unit, scale or full")
+    encoder = Encoder(standard, recipe.encoder, recipe.latent)
+    decoder = Decoder(standard, recipe.decoder, recipe.latent, recipe.variance)
+    initialise(encoder.net, generator, encoder.standardise(points))
+    initialise(decoder.net, generator, torch.zeros(1, recipe.latent))
+    return (VAE(encoder, decoder, recipe.latent),)
+
+
+def build_gan(
+    recipe, standard: Standard, points: Tensor, generator: torch.Generator
+) -> tuple[Generator, Discriminator]:
+    """A fresh generator and discriminator of a recipe's sizes; `points` are as in `build_vae`."""
+    if recipe.generator_norm == "none":
+        raise BadNetwork("generator_norm = none: for images; in the plane there is none to leave")
+    network = Generator(standard, recipe.generator, recipe.latent, recipe.activation)
+    discriminator = Discriminator(standard, recipe.discriminator)
+    if recipe.discriminator_norm == "none":
+        layers = (layer for layer in discriminator.net if not isinstance(layer, ActNorm))
+        discriminator.net = nn.Sequential(*layers)
+    initialise(network.net, generator, torch.zeros(1, recipe.latent))
+    initialise(discriminator.net, generator, discriminator.standardise(points))
+    reset_actnorm(discriminator)
+    adapt(network, recipe)
+    return network, discriminator
+
+
+BUILDERS = {"vae": build_vae, "gan": build_gan}
+
+
+def adapt(network: nn.Module, recipe) -> None:
+    """Give a generator the recipe's leak, and make its first layers constants where asked."""
+    for layer in network.net:
+        if isinstance(layer, nn.LeakyReLU):
+            layer.negative_slope = recipe.leak
+    weighted = [layer for layer in network.net if hasattr(layer, "weight")]
+    for layer in weighted[: recipe.frozen]:
+        for name, values in list(layer.named_parameters()):
+            delattr(layer, name)
+            layer.register_buffer(name, values.detach())  # which no optimiser finds
+
+
+def reset_actnorm(discriminator: nn.Module) -> None:
+    """Set a discriminator's ActNorms back to the identity.
+
+    Measured on data they start it several times steeper; a discriminator that sharp at once let
+    the generator lose a mode on one seed of five, the plain start on none.
+    """
+    for layer in discriminator.net:
+        if isinstance(layer, ActNorm):
+            nn.init.ones_(layer.scale)
+            nn.init.zeros_(layer.shift)
+
+
+def start_from_decoder(network: nn.Module, decoder: nn.Module) -> None:
+    """Make the generator the decoder's mean map; raises BadNetwork when they cannot be the same."""
+    theirs = decoder.net.state_dict()
+    last = list(theirs)[-2:]
+    if decoder.variance == "full":  # it has further outputs: leave them
+        theirs |= {name: theirs[name][:2] for name in last}
+    if decoder.variance == "bernoulli":  # its mean is tanh(out / 2), a generator's image tanh(out)
+        theirs |= {name: theirs[name] / 2 for name in last}
+    mine, kinds = _form(network.net, network.net.state_dict()), _form(decoder.net, theirs)
+    if mine != kinds:
+        raise BadNetwork(
+            f"generator {mine} and decoder {kinds} differ; give the generator the decoder's "
+            "widths and its latent size, activation relu, and on images no norm"
+        )
+    network.net.load_state_dict(theirs)
+
+
+def _form(net: nn.Sequential, state: dict[str, Tensor]) -> str:
+    """Sizes and layers of a network, as in "2-64-128-2 ReLU"."""
+    named = [layer for layer in net if hasattr(layer, "weight")]
+    weights = [values for name, values in state.items() if name.endswith("weight")]
+    sizes = [weights[0].shape[1], *map(_outputs, named, weights)]
+    kinds = {type(layer).__name__ for layer in net} - {"Linear"}
+    return " ".join(["-".join(map(str, sizes)), *sorted(kinds)])
+
+
+def _outputs(layer: nn.Module, weight: Tensor) -> int:
+    """Units or channels that a layer with this weight gives."""
+    return weight.shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0]

@@ -1,15 +1,16 @@
 """The objectives: what a VAE and a GAN minimise, each in the few lines of its paper.
 
 All take tensors and callables, never model classes, and noise that was drawn outside, so that
-the same lines run in a notebook, under `torch.func` and inside a compiled step. Losses are in
-nats: summed over dimensions, averaged over the batch. `weight` is the scheduled number of the
-moment: beta for a VAE, the strength of the penalty for a GAN.
+the same lines run in a notebook, under `torch.func` and inside a compiled step. Losses are
+summed over dimensions and averaged over the batch, in the `unit` that each objective names.
+`weight` is the scheduled number of the moment: beta for a VAE, the strength of the penalty for
+a GAN.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ class Terms(NamedTuple):
 class Autoencoder:
     """−log p(x | z) at the posterior's mean: no noise, no prior, hence no way to sample."""
 
+    unit: ClassVar[str] = "nats"
     samples: int = 1
 
     def __call__(
@@ -48,6 +50,7 @@ class Autoencoder:
 class ELBO:
     """−E_q log p(x | z) + β KL(q ‖ p) (Kingma & Welling 2014; Higgins et al. 2017)."""
 
+    unit: ClassVar[str] = "nats"
     samples: int = 1
 
     def __call__(
@@ -63,6 +66,7 @@ class ELBO:
 class IWAE:
     """−log (1/K) Σ_k p(x, z_k) / q(z_k | x): a tighter bound from K codes (Burda et al. 2016)."""
 
+    unit: ClassVar[str] = "nats"
     samples: int = 8
 
     def __call__(
@@ -80,76 +84,101 @@ class IWAE:
 # ------------------------------------------------------------- generative adversarial networks
 
 
-def logits(critic: Network, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """The critic on both batches in one pass: two of (n, 2) to two of (n,)."""
-    return critic(torch.cat([real, fake])).chunk(2)
+def logits(discriminator: Network, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The discriminator on both batches in one pass: two of (n, 2) to two of (n,)."""
+    return discriminator(torch.cat([real, fake])).chunk(2)
 
 
-def input_gradient(critic: Network, x: Tensor) -> Tensor:
-    """∇_x critic(x) at each point, (n, 2) to (n, 2), itself differentiable."""
-    return grad(lambda points: critic(points).sum())(x)
+def input_gradient(discriminator: Network, x: Tensor) -> Tensor:
+    """∇_x discriminator(x) at each point, (n, 2) to (n, 2), itself differentiable."""
+    return grad(lambda points: discriminator(points).sum())(x)
 
 
-def zero_centred(critic: Network, x: Tensor) -> Tensor:
-    """E ‖∇_x critic(x)‖² / 2: R1 on real points, R2 on fakes (Mescheder et al. 2018)."""
-    return 0.5 * input_gradient(critic, x).square().sum(-1).mean()
+def zero_centred(discriminator: Network, x: Tensor) -> Tensor:
+    """E ‖∇_x discriminator(x)‖² / 2: R1 on real points, R2 on fakes (Mescheder et al. 2018)."""
+    return 0.5 * input_gradient(discriminator, x).square().sum(-1).mean()
 
 
 @dataclass(frozen=True)
 class NonSaturating:
-    """Cross-entropy for the critic; the generator maximises log D(G(z)) (Goodfellow 2014)."""
+    """Cross-entropy of real against fake; G maximises log D(G(z)) (Goodfellow et al. 2014)."""
 
-    def critic(
-        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    unit: ClassVar[str] = "nats"
+
+    def discriminator(
+        self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
-        on_real, on_fake = logits(critic, real, fake)
+        on_real, on_fake = logits(discriminator, real, fake)
         return (softplus(-on_real) + softplus(on_fake)).mean()
 
-    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
-        return softplus(-critic(fake)).mean()
+    def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
+        return softplus(-discriminator(fake)).mean()
 
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Squared distance of the critic's value to 1 (real) and 0 (fake) (Mao et al. 2017, eq. 9)."""
+    """Squared distance of a score to 1 (real) and 0 (fake) (Mao et al. 2017, eq. 9)."""
 
-    def critic(
-        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    unit: ClassVar[str] = "squared score"
+
+    def discriminator(
+        self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
-        on_real, on_fake = logits(critic, real, fake)
+        on_real, on_fake = logits(discriminator, real, fake)
         return 0.5 * ((on_real - 1).square() + on_fake.square()).mean()
 
-    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
-        return 0.5 * (critic(fake) - 1).square().mean()
+    def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
+        return 0.5 * (discriminator(fake) - 1).square().mean()
 
 
 @dataclass(frozen=True)
 class WassersteinGP:
     """Difference of means; slopes between real and fake held near one (Gulrajani et al. 2017)."""
 
-    def critic(
-        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    unit: ClassVar[str] = "score"
+
+    def discriminator(
+        self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
-        on_real, on_fake = logits(critic, real, fake)
+        on_real, on_fake = logits(discriminator, real, fake)
         between = mix * real + (1 - mix) * fake  # mix is (n, 1), uniform on [0, 1]
-        slope = (input_gradient(critic, between).square().sum(-1) + 1e-12).sqrt()
+        slope = (input_gradient(discriminator, between).square().sum(-1) + 1e-12).sqrt()
         return (on_fake - on_real).mean() + weight * (slope - 1).square().mean()
 
-    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
-        return -critic(fake).mean()
+    def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
+        return -discriminator(fake).mean()
 
 
 @dataclass(frozen=True)
 class Relativistic:
     """A fake against a real partner (Jolicoeur-Martineau 2019), R1 and R2 (Huang et al. 2024)."""
 
-    def critic(
-        self, critic: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
+    unit: ClassVar[str] = "nats"
+
+    def discriminator(
+        self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
-        on_real, on_fake = logits(critic, real, fake)
-        penalty = zero_centred(critic, real) + zero_centred(critic, fake)
+        on_real, on_fake = logits(discriminator, real, fake)
+        penalty = zero_centred(discriminator, real) + zero_centred(discriminator, fake)
         return softplus(on_fake - on_real).mean() + weight * penalty
 
-    def generator(self, critic: Network, real: Tensor, fake: Tensor) -> Tensor:
-        on_real, on_fake = logits(critic, real, fake)
+    def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
+        on_real, on_fake = logits(discriminator, real, fake)
         return softplus(on_real - on_fake).mean()
+
+
+BY_NAME = {
+    "elbo": ELBO,
+    "autoencoder": Autoencoder,
+    "iwae": IWAE,
+    "non-saturating": NonSaturating,
+    "least-squares": LeastSquares,
+    "wgan-gp": WassersteinGP,
+    "relativistic": Relativistic,
+}
+
+
+def build(recipe):
+    """The objective that a recipe names, ready to call."""
+    kind = BY_NAME[recipe.objective]
+    return kind(recipe.samples) if recipe.family == "vae" else kind()

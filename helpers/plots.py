@@ -22,7 +22,7 @@ DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GOLDEN = 0.6180339887498949
 
-Truth = tuple[float, float, float]  # low, mean, high: what fresh samples of the truth obtain
+Truth = tuple[float, float, float]  # lowest, mean, highest score of fresh samples of the truth
 
 
 def use_style() -> None:
@@ -38,52 +38,54 @@ def component_colours(k: int) -> list[str]:
     """
     if k <= len(COMPONENTS):
         return list(COMPONENTS[:k])
-    colormap = matplotlib.colormaps["turbo"]
-    places = (np.arange(k) * GOLDEN) % 1
-    return [matplotlib.colors.to_hex(colormap(0.05 + 0.9 * place)) for place in places]
-
-
-def role_of(name: str) -> str | None:
-    """The role that a name opens with: "VAE, width 32" is "VAE"; "LSGAN" has none."""
-    return next(
-        (role for role in ROLES if name == role or name.startswith((role + " ", role + ","))), None
-    )
+    positions = 0.05 + 0.9 * (np.arange(k) * GOLDEN % 1)
+    return [matplotlib.colors.to_hex(c) for c in matplotlib.colormaps["turbo"](positions)]
 
 
 def looks(names: Sequence[str]) -> dict[str, dict]:
     """Colour, dash and marker for each name, so that no two names look alike.
 
-    Names of one role share its colour and differ in dash; every name has its own marker.
+    A name's role is what it opens with: "VAE, width 32" is a "VAE", "LSGAN" has none. Names of
+    one role share its colour and differ in dash; every name has its own marker.
     """
-    seen: dict[str | None, int] = {}
+    counts: dict[str | None, int] = {}  # names seen so far, by role
     result = {}
-    for place, name in enumerate(names):
-        role = role_of(name)
-        turn = seen[role] = seen.get(role, -1) + 1
-        colour = ROLES[role] if role else OTHERS[turn % len(OTHERS)]
-        dash = DASHES[turn % len(DASHES)] if role else DASHES[turn // len(OTHERS) % len(DASHES)]
-        result[name] = {"color": colour, "linestyle": dash, "marker": MARKERS[place % len(MARKERS)]}
+    for i, name in enumerate(names):
+        role = _role(name)
+        j = counts[role] = counts.get(role, -1) + 1
+        colour = ROLES[role] if role else OTHERS[j % len(OTHERS)]
+        dash = DASHES[(j if role else j // len(OTHERS)) % len(DASHES)]
+        result[name] = {"color": colour, "linestyle": dash, "marker": MARKERS[i % len(MARKERS)]}
     return result
 
 
-def reference(ax: Axes, truth: Truth | None, along: str = "x") -> None:
-    """Draw what fresh samples of the truth obtain: a line at the mean in a band, low to high.
+def _role(name: str) -> str | None:
+    opens = (role for role in ROLES if name == role or name.startswith((f"{role} ", f"{role},")))
+    return next(opens, None)
 
-    `along` names the axis the line runs along. Nothing is drawn for None.
+
+def reference(ax: Axes, truth: Truth | None) -> None:
+    """Draw what fresh samples of the truth score: a line at the mean in a band, low to high.
+
+    Nothing is drawn for None.
     """
     if truth is None:
         return
     low, mean, high = truth
-    span, line = (ax.axhspan, ax.axhline) if along == "x" else (ax.axvspan, ax.axvline)
     if high > low:
-        span(low, high, color=ROLES["truth"], alpha=0.13, linewidth=0, zorder=0.5)
-    line(mean, color=ROLES["truth"], linewidth=1.2, linestyle="--", label="truth", zorder=0.6)
+        ax.axhspan(low, high, color=ROLES["truth"], alpha=0.13, linewidth=0, zorder=0.5)
+    line = {"color": ROLES["truth"], "linewidth": 1.2, "linestyle": "--", "zorder": 0.6}
+    ax.axhline(mean, label="truth", **line)
 
 
-def losses(ax: Axes, history: Mapping[str, Sequence[float]], unit: str = "nats") -> None:
-    """Each loss of a training against its epoch, counted from one."""
+def losses(ax: Axes, history: Mapping[str, Sequence[float | None]], unit: str) -> None:
+    """Each loss of a training against its epoch, counted from one; a gap where it is None.
+
+    `unit` is the objective's: "nats" (cross entropies and bounds), "squared score", "score".
+    """
     for name, look in _lines(history).items():
-        ax.plot(np.arange(1, len(history[name]) + 1), history[name], label=name, **look)
+        values = np.asarray(history[name], float)  # None becomes NaN
+        ax.plot(np.arange(1, len(values) + 1), values, label=name, **look)
     ax.set(xlabel="epoch", ylabel=f"loss ({unit})")
     ax.legend()
 
@@ -95,8 +97,11 @@ def by_epoch(
     label: str,
     truth: Truth | None = None,
 ) -> None:
-    """A metric against the epoch: each entry is (epochs,), or (seeds, epochs) for a band."""
-    _bands(ax, epochs, scores, truth)
+    """A metric against the epoch: each entry is (epochs,), or (seeds, epochs) for a band.
+
+    A score of None leaves a gap.
+    """
+    _bands(ax, epochs, scores, truth, _lines(scores))
     ax.set(xlabel="epoch", ylabel=label)
 
 
@@ -109,7 +114,7 @@ def perturbation(
     xlabel: str = "strength of the perturbation",
 ) -> None:
     """A score against how far the latents are from their prior; shapes as in `by_epoch`."""
-    _bands(ax, strengths, scores, truth, marker=True)
+    _bands(ax, strengths, scores, truth, looks(list(scores)))
     ax.set(xlabel=xlabel, ylabel=label)
 
 
@@ -118,32 +123,27 @@ def spread(
 ) -> None:
     """One dot a seed and a bar at the mean of each group, whose value stands under its name."""
     reference(ax, truth)
-    means = [float(np.mean(values)) for values in groups.values()]
-    for place, (name, values) in enumerate(groups.items()):
-        colour = looks(list(groups))[name]["color"]
-        offsets = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0.0]
-        ax.scatter(place + np.asarray(offsets), values, s=28, color=colour, alpha=0.7, linewidth=0)
-        ax.hlines(means[place], place - 0.28, place + 0.28, color=colour, linewidth=2.5)
-    names = [f"{name}\n{mean:.4g}" for name, mean in zip(groups, means, strict=True)]
+    names = []
+    for i, (name, look) in enumerate(looks(list(groups)).items()):
+        values, colour = np.asarray(groups[name], float), look["color"]
+        x = i + (np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1))
+        ax.scatter(x, values, s=28, color=colour, alpha=0.7, linewidth=0)
+        ax.hlines(values.mean(), i - 0.28, i + 0.28, color=colour, linewidth=2.5)
+        names.append(f"{name}\n{values.mean():.4g}")
     ax.set_xticks(range(len(names)), names)
     ax.set(ylabel=label, xlim=(-0.6, len(names) - 0.4))
     ax.grid(axis="x", visible=False)
 
 
-def front(costs: ArrayLike, qualities: ArrayLike, better: str = "lower") -> np.ndarray:
-    """Indices of the runs that no other beats in both cost and quality, by rising cost.
+def front(costs: ArrayLike, losses: ArrayLike) -> np.ndarray:
+    """Indices of the runs that no other beats in both cost and loss, by rising cost.
 
-    `better` says which way quality improves, "lower" or "higher"; of equals the first stays.
-    Raises ValueError for any other word.
+    Less is better in both, (n,) each; of equals the first is kept.
     """
-    if better not in ("lower", "higher"):
-        raise ValueError(
-            f"better={better!r}: quality improves 'lower' or 'higher'; give one of the two"
-        )
-    loss = np.asarray(qualities, float) * (1 if better == "lower" else -1)
-    order = np.lexsort((loss, np.asarray(costs, float)))  # by cost, then by quality
-    best_before = np.minimum.accumulate(np.append(np.inf, loss[order][:-1]))
-    return order[loss[order] < best_before]
+    costs, losses = np.asarray(costs, float), np.asarray(losses, float)
+    rising = np.lexsort((losses, costs))  # by cost, then by loss
+    best_before = np.minimum.accumulate(np.append(np.inf, losses[rising][:-1]))
+    return rising[losses[rising] < best_before]
 
 
 def pareto(
@@ -151,25 +151,23 @@ def pareto(
     groups: Mapping[str, tuple[ArrayLike, ArrayLike]],
     xlabel: str,
     ylabel: str,
-    better: str = "lower",
     log: str = "x",
     truth: Truth | None = None,
 ) -> None:
-    """Cost across, quality up; each group's front is the step line through its best runs.
+    """Cost across, loss up; each group's front is the step line through its best runs.
 
-    `groups` maps a name to (costs, qualities), one entry a run; `log` names the logarithmic
+    `groups` maps a name to (costs, losses), one entry a run; `log` names the logarithmic
     axes: "", "x", "y" or "xy".
     """
     reference(ax, truth)
     for name, look in looks(list(groups)).items():
-        costs, qualities = (np.asarray(values, float) for values in groups[name])
-        best = front(costs, qualities, better)
+        costs, values = (np.asarray(column, float) for column in groups[name])
+        best = front(costs, values)
         dots = {"color": look["color"], "marker": look["marker"]}
-        ax.scatter(costs, qualities, s=26, alpha=0.45, linewidth=0, **dots)
+        ax.scatter(costs, values, s=26, alpha=0.45, linewidth=0, **dots)
         line = {"drawstyle": "steps-post", "linestyle": look["linestyle"], "linewidth": 1.5}
-        ax.plot(costs[best], qualities[best], markersize=6, label=name, **dots, **line)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set(**{f"{axis}scale": "log" for axis in log})
+        ax.plot(costs[best], values[best], markersize=6, label=name, **dots, **line)
+    ax.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})
     ax.legend()
 
 
@@ -198,20 +196,19 @@ def _bands(
     x: ArrayLike,
     scores: Mapping[str, ArrayLike],
     truth: Truth | None,
-    marker: bool = False,
+    styles: dict[str, dict],
 ) -> None:
     """The mean over seeds as a line, from the lowest seed to the highest as a band."""
     reference(ax, truth)
-    for name, look in (looks(list(scores)) if marker else _lines(scores)).items():
+    for name, look in styles.items():
         runs = np.atleast_2d(np.asarray(scores[name], float))  # (seeds, points)
         ax.plot(x, runs.mean(0), label=name, **look)
         if len(runs) > 1:
-            ax.fill_between(
-                x, runs.min(0), runs.max(0), color=look["color"], alpha=0.18, linewidth=0
-            )
+            band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
+            ax.fill_between(x, runs.min(0), runs.max(0), **band)
     ax.legend()
 
 
 def _lines(names: Mapping) -> dict[str, dict]:
     """The looks of the names without their markers, for lines with many points."""
-    return {name: {**look, "marker": ""} for name, look in looks(list(names)).items()}
+    return {name: look | {"marker": ""} for name, look in looks(list(names)).items()}

@@ -1,7 +1,7 @@
 """Recipes: all the numbers of an experiment as plain data, with a reason for every default.
 
-`helpers.experiments` names those that exist; `helpers.building` turns one into networks, an
-objective and settings.
+`helpers.experiments` names those that exist. A target builds a recipe's networks,
+`objectives.build` its objective, `training.settings` the settings. Nothing here needs PyTorch.
 """
 
 import math
@@ -17,17 +17,20 @@ BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "encoder": (1, 10_000),
     "decoder": (1, 10_000),
     "generator": (1, 10_000),
-    "critic": (1, 10_000),
+    "discriminator": (1, 10_000),
     "beta": (0, 1e6),
     "beta_start": (0, 1e6),
     "beta1": (0, 0.999),
     "average": (0, 1 - 1e-9),
-    "critic_steps": (1, 10_000),
+    "discriminator_steps": (1, 10_000),
     "penalty": (0, 1e6),
     "penalty_end": (0, 1e6),
     "frozen": (0, 100),
     "leak": (0, 1),
 }
+
+
+WIDTHS = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator")}
 
 
 class BadRecipe(ValueError):
@@ -46,6 +49,7 @@ class Recipe:
 
     name: str
     idea: str
+    domain: str = choice("plane", "where the target lies", options=("plane", "images"))
     latent: int = choice(2, "as many as the plane has, and both latent spaces can be drawn")
     epochs: int = choice(250, "the assignment's", "passes over the training points")
     batch: int = choice(256, "the assignment's for its GAN", "points")
@@ -100,8 +104,8 @@ class GANRecipe(Recipe):
         options=("non-saturating", "least-squares", "wgan-gp", "relativistic"),
     )
     generator: tuple[int, ...] = choice((64, 64), "the assignment's", "units a hidden layer")
-    critic: tuple[int, ...] = choice((128, 128), "the assignment's", "units a hidden layer")
-    critic_norm: str = choice(
+    discriminator: tuple[int, ...] = choice((128, 128), "the assignment's", "units a hidden layer")
+    discriminator_norm: str = choice(
         "actnorm",
         "trains evenly under every loss; the parameters the assignment counts",
         options=("actnorm", "none"),
@@ -110,9 +114,13 @@ class GANRecipe(Recipe):
         "leaky", "the usual one of a generator; relu as a decoder has it", options=("leaky", "relu")
     )
     leak: float = choice(0.2, "of a leaky activation: its slope below zero")
-    beta1: float = choice(0.0, "momentum makes the two players overshoot each other")
+    beta1: float = choice(0.0, "momentum makes the two networks overshoot each other")
     average: float = choice(0.999, "the average of ~1,000 steps irons out their circling")
-    critic_steps: int = choice(1, "one each; the Wasserstein critic wants more", "critic batches")
+    discriminator_steps: int = choice(
+        1,
+        "one each; the Wasserstein critic wants more",
+        "of the discriminator to one of the generator",
+    )
     penalty: float = choice(0.0, "strength of the gradient penalty at the start")
     penalty_end: float = choice(0.0, "and at the end")
     start: str = choice("", "a VAE recipe whose trained decoder the generator starts from")
@@ -141,6 +149,9 @@ class GANRecipe(Recipe):
             )
 
 
+KINDS = {"vae": VAERecipe, "gan": GANRecipe}
+
+
 def changed(recipe: Recipe, **values) -> Recipe:
     """The recipe with other values, named `<name>-custom` if any value really differs.
 
@@ -161,7 +172,7 @@ def widened(recipe: Recipe, width: int) -> Recipe:
 
     Raises BadRecipe for a width out of bounds.
     """
-    names = ("encoder", "decoder") if recipe.family == "vae" else ("generator", "critic")
+    names = ("encoder", "decoder") if recipe.family == "vae" else ("generator", "discriminator")
     sizes = {name: tuple(n * width // 64 for n in getattr(recipe, name)) for name in names}
     other = replace(recipe, **sizes)
     return recipe if other == recipe else replace(other, name=f"{recipe.name}-width-{width}")
@@ -169,10 +180,20 @@ def widened(recipe: Recipe, width: int) -> Recipe:
 
 def from_dict(values: dict) -> Recipe:
     """Read back what `dataclasses.asdict` wrote, after a way through JSON."""
-    kind = {"vae": VAERecipe, "gan": GANRecipe}[values["family"]]
+    kind = KINDS[values["family"]]
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def to_dict(recipe: Recipe) -> dict:
     """The recipe as JSON would give it back."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(recipe).items()}
+
+
+def check_domain(recipe: Recipe, target) -> None:
+    """Raise BadRecipe where the recipe's networks are not for that kind of target."""
+    if recipe.domain != target.domain:
+        places = {"plane": "targets in the plane", "images": "images"}
+        raise BadRecipe(
+            f"{recipe.name}: a recipe for {places[recipe.domain]}, but {target.name} is of "
+            f"{places[target.domain]}; choose another target, or a recipe for it from the list"
+        )

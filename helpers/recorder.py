@@ -1,95 +1,121 @@
-"""Watching one training: its history, its film, its scores, and saving them as it goes."""
+"""Training a recipe and keeping what comes of it: history, film, scores, also when interrupted."""
 
-from collections.abc import Sequence
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import places, recipes, runs, storage
-from helpers.galleries import Gallery
-from helpers.judges import judge_of
-from helpers.loop import Snapshot
-from helpers.probes import Probe
-from helpers.storage import BadRun
-from helpers.targets import Draws, GaussianMixture
+from helpers import experiments, files, models, recipes, runs, training
+from helpers.metrics.evaluator import evaluator
+from helpers.targets import DATA_SEED, Draws, Labelled, Target
+from helpers.training import PLAIN, Engine, Snapshot, stream
 
 PROBE_SEED = 17  # the noise that every film and every curve of quality looks at
 SAVE_EVERY = 25  # epochs; what a power cut can cost
 
 
+class Probe:
+    """Fixed noise and fixed labelled points, and a model's answer to them after every epoch."""
+
+    def __init__(self, latent: int, held_out: Labelled, watched: int, filmed: int, device="cpu"):
+        generator = stream(PROBE_SEED)
+        self.noise = torch.randn(watched, latent, generator=generator)
+        self.points, self.components = (part[:filmed] for part in held_out)
+        self.filmed, self.device, self.state = filmed, device, generator.get_state()
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module) -> dict[str, Tensor]:
+        """Samples (watched, d) and, of a VAE, codes (filmed, latent) and reconstructions."""
+        decoder_noise = torch.Generator().set_state(self.state)  # the same in every epoch
+        seen = {"samples": model.draw(self.noise.to(self.device), decoder_noise)}
+        if hasattr(model, "encoder"):
+            seen["codes"] = model.encoder(self.points.to(self.device)).mean
+            seen["reconstructions"] = model.decode(seen["codes"])
+        return {name: values.cpu() for name, values in seen.items()}
+
+
+def probe_of(recipe: recipes.Recipe, target: Target, draws: Draws, device="cpu") -> Probe:
+    """The probe that all runs of a recipe on a target share."""
+    scores = evaluator(target, draws)
+    return Probe(recipe.latent, draws.validation, scores.watched, scores.filmed, device)
+
+
 class Recorder:
     """Watches one training and saves it.
 
-        with Recorder(recipe, target, data, seed, (generator, critic)) as recorder:
-            for snapshot in train_gan(..., probe=recorder.probe):
+        with Recorder(recipe, target, draws, seed, networks) as recorder:
+            for snapshot in train(step, ..., probe=recorder.probe):
                 recorder.keep(snapshot)
 
-    Leaving the block saves the run, whole or as far as it came, under `stem` (a path without
-    ending). `members` is how many runs shared the clock, so that no second counts twice;
-    `processes`, how many shared the run.
+    Every 25 epochs all that the training needs to go on is saved in one file. The run itself is
+    written when the training is complete, so that a finished run stays until its successor is;
+    when the block is left before, what was reached is written unless a finished run is there.
     """
 
     def __init__(
         self,
         recipe: recipes.Recipe,
-        target: GaussianMixture | Gallery,
-        data: Draws,
+        target: Target,
+        draws: Draws,
         seed: int,
-        networks: Sequence[nn.Module | None],
+        networks: tuple[nn.Module, ...],
         stem: Path | None = None,
-        members: int = 1,
         processes: int = 1,
     ):
-        self.recipe, self.target, self.data, self.seed = recipe, target, data, seed
-        self.model, self.critic = (*networks, None)[:2]
-        self.stem = stem or places.output(*runs.folder(recipe, target).parts, f"seed{seed}")
-        self.members, self.processes = members, processes
-        device = next(self.model.parameters()).device
-        self.judge = judge_of(target, data)
-        sizes = {"watched": self.judge.watched, "filmed": self.judge.filmed}
-        self.probe = probe_of(recipe, data, device, **sizes)
-        untrained = self._seen(0, self.probe(self.model)["samples"])
-        self.rows: list[dict[str, float]] = [{"epoch": 0, "seconds": 0.0, **untrained}]
-        self.frames: list[dict[str, np.ndarray]] = []
-        self.state: dict | None = None  # of the training, to go on from
-        self.weights: dict | None = None  # of the same epoch, by network
+        self.recipe, self.target, self.draws, self.seed = recipe, target, draws, seed
+        self.networks, self.processes = networks, processes
+        self.stem = stem or files.output(*runs.folder(recipe, target).parts, f"seed{seed}")
+        self.device = next(networks[0].parameters()).device
+        self.evaluator = evaluator(target, draws)
+        self.probe = probe_of(recipe, target, draws, self.device)
+        untrained = self._watched(0, self.probe(networks[0])["samples"])
+        self.rows: list[dict] = [{"epoch": 0, "seconds": 0.0, **untrained}]
+        self.frames: list[dict[str, Tensor]] = []
+        self.kept: dict | None = None  # the state and weights after the last whole epoch
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if self.weights is not None:  # something new was kept
-            self.rewind(self.state["epoch"])
-            self.save()
+        if self.kept is None:
+            return
+        self._rewind(self.kept["state"]["epoch"])
+        if self.complete:
+            return
+        self.save_checkpoint()
+        if not _complete(self.stem):
+            self.save_run()
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Take up one snapshot, and save the run as it stands every 25 epochs."""
+        """Take up one snapshot; save every 25 epochs, and the run at its end."""
         state, weights = snapshot.checkpoint(), self._weights()
         points = {name: values[: self.probe.filmed] for name, values in snapshot.probe.items()}
-        self.frames.append({name: v.numpy().astype(np.float16) for name, v in points.items()})
+        self.frames.append({name: values.half() for name, values in points.items()})
         self.rows.append(self._row(snapshot))
-        # Last and together: interrupted before, `rewind` drops what was added above.
-        self.state, self.weights = state, weights
-        if snapshot.epoch % SAVE_EVERY == 0 and not self.complete:
-            self.save()
+        # Last and together: interrupted before, `_rewind` drops what was added above.
+        self.kept = {"state": state, "weights": weights}
+        if self.complete:
+            self.save_run()
+        elif snapshot.epoch % SAVE_EVERY == 0:
+            self.save_checkpoint()
 
-    def _row(self, snapshot: Snapshot) -> dict[str, float]:
+    def _row(self, snapshot: Snapshot) -> dict:
         held_out = {f"validation_{name}": value for name, value in snapshot.validation.items()}
-        row = {"epoch": snapshot.epoch, "seconds": snapshot.seconds / self.members}
-        seen = self._seen(snapshot.epoch, snapshot.probe["samples"])
-        return row | snapshot.losses | held_out | seen
+        row = {"epoch": snapshot.epoch, "seconds": snapshot.seconds}
+        watched = self._watched(snapshot.epoch, snapshot.probe["samples"])
+        return row | snapshot.losses | held_out | watched
 
-    def _seen(self, epoch: int, samples: Tensor) -> dict[str, float]:
-        return self.judge.watch(epoch, self.recipe.epochs, samples)
+    def _watched(self, epoch: int, samples: Tensor) -> dict[str, float]:
+        return self.evaluator.watch(epoch, self.recipe.epochs, samples)
 
     def _weights(self) -> dict[str, dict]:
-        networks = {"model": self.model, "critic": self.critic}
         return {
-            kind: {name: values.to("cpu", copy=True) for name, values in net.state_dict().items()}
-            for kind, net in networks.items()
-            if net is not None
+            name: {key: v.to("cpu", copy=True) for key, v in network.state_dict().items()}
+            for name, network in zip(runs.NAMES, self.networks, strict=False)
         }
 
     @property
@@ -99,87 +125,167 @@ class Recorder:
 
     def line(self) -> str:
         """Where the training stands, in one line."""
-        last = self.rows[-1]
+        row = self.rows[-1]
         return (
-            f"{self.recipe.name}, seed {self.seed}: epoch {last['epoch']:3d} of "
-            f"{self.recipe.epochs}, {self.judge.line(last)}"
+            f"{self.recipe.name}, seed {self.seed}: epoch {row['epoch']:3d} of "
+            f"{self.recipe.epochs}, {self.evaluator.line(row)}"
         )
 
-    def save(self) -> None:
-        """Write the run as it stands; what `take_up` needs comes last."""
-        storage.write(self.stem, self._record(), self.weights)
-        storage.write_frames(self.stem, self.frames)
-        storage.write_checkpoint(self.stem, None if self.complete else self.state)
+    def save_run(self) -> None:
+        """Write the run as it stands, then what its film is drawn from; clear the checkpoint."""
+        digest = runs.write(self.stem, self._record(), self.kept["weights"])
+        content = runs.save_tensors({"weights": digest, "frames": self.frames})
+        runs.pack(runs.file_of(self.stem, ".frames.zip"), {"frames.pt": content})
+        if self.complete:
+            self._checkpoint.unlink(missing_ok=True)
+
+    def save_checkpoint(self) -> None:
+        """Write all that the training needs to go on, history and frames included, as one file."""
+        kept = {"state": self.kept["state"], "rows": self.rows, "frames": self.frames}
+        content = runs.save_tensors({"identity": self._identity(), **kept})
+        runs.pack(self._checkpoint, {"checkpoint.pt": content})
+
+    @property
+    def _checkpoint(self) -> Path:
+        return runs.file_of(self.stem, ".checkpoint.zip")
+
+    def _identity(self) -> str:
+        """What a training is of; only the same one can go on from a checkpoint."""
+        same = {"seed": self.seed, "target": self.target.definition()}
+        version = {"training version": training.TRAINING_VERSION}
+        return json.dumps(recipes.to_dict(self.recipe) | {"idea": ""} | same | version)
 
     def _record(self) -> dict:
         names = dict.fromkeys(name for row in self.rows for name in row)
+        test = self.draws.test.points
+        scores = self.evaluator.final(self.networks[0].cpu(), test, stream(PROBE_SEED)) \
+            if self.complete else {}  # fmt: skip
         return {
             "recipe": recipes.to_dict(self.recipe),
             "target": self.target.definition(),
             "seed": self.seed,
             "complete": self.complete,
-            "members": self.members,
             "processes": self.processes,
-            **runs.provenance(self.probe.device, self.target.definition()),
-            "metrics": self._final_scores() if self.complete else {},
-            "history": {name: [short(row.get(name)) for row in self.rows] for name in names},
+            **runs.provenance(self.device),
+            "metrics": scores,
+            "history": {name: [_short(row.get(name)) for row in self.rows] for name in names},
         }
-
-    def _final_scores(self) -> dict:
-        test = self.data.test.points
-        return self.judge.final(self.model.cpu(), test, stream(PROBE_SEED))
 
     def take_up(self) -> dict | None:
-        """Go on from the last save: history and frames here, the training's state returned.
+        """The state to go on from, history and frames taken up; None where nothing was saved.
 
-        Raises BadRun where the save is of another recipe or target than this training.
+        Raises runs.BadRun where the checkpoint is damaged or of another training.
         """
-        self.state = storage.read_checkpoint(self.stem)
-        if self.state is not None:
-            record = storage.read_record(self.stem)
-            self._check_same(record)
-            columns = record["history"]
-            rows = zip(*columns.values(), strict=True)
-            self.rows = [dict(zip(columns, row, strict=True)) for row in rows]
-            self.frames = storage.read_frames(self.stem)
-        return self.state
-
-    def rewind(self, epoch: int) -> None:
-        """Drop what lies after an epoch."""
-        self.rows, self.frames = self.rows[: epoch + 1], self.frames[:epoch]
-
-    def _check_same(self, record: dict) -> None:
-        mine = recipes.to_dict(self.recipe) | {
-            "target": self.target.definition(),
-            "seed": self.seed,
-        }
-        kept = recipes.to_dict(recipes.from_dict(record["recipe"]))  # with today's defaults
-        saved = kept | {"target": record["target"], "seed": record["seed"]}
-        other = [name for name in mine if saved.get(name) != mine[name]]
+        if not self._checkpoint.exists():
+            return None
+        saved = runs.load_tensors(runs.unpack(self._checkpoint, "checkpoint.pt"), self._checkpoint)
+        if set(saved) != {"identity", "state", "rows", "frames"}:
+            raise runs.BadRun(f"{self._checkpoint}: damaged; train without --resume")
+        mine, theirs = (json.loads(text) for text in (self._identity(), saved["identity"]))
+        other = [name for name in mine if theirs.get(name) != mine[name]]
         if other:
-            raise BadRun(
-                f"{self.stem}.json: interrupted with another {other[0].replace('_', ' ')}; "
+            raise runs.BadRun(
+                f"{self._checkpoint}: interrupted with another {other[0].replace('_', ' ')}; "
                 "resume with the same numbers, or train without --resume"
             )
-        if record["code"] != runs.code_of(record["target"]):
-            raise BadRun(
-                f"{self.stem}.json: interrupted before the training code changed; "
-                "train without --resume"
-            )
+        self.rows, self.frames = saved["rows"], saved["frames"]
+        return saved["state"]
+
+    def _rewind(self, epoch: int) -> None:
+        self.rows, self.frames = self.rows[: epoch + 1], self.frames[:epoch]
 
 
-def short(value: float | None) -> float | None:
-    """Six digits are all that a history needs; None where a column has no value yet."""
+def _complete(stem: Path) -> bool:
+    try:
+        return runs.read_record(stem)["complete"]
+    except runs.BadRun:
+        return False
+
+
+def _short(value: float | None) -> float | None:
+    """Six digits are all that a history needs; None where a column has no value."""
     return None if value is None else float(f"{value:.6g}")
 
 
-def probe_of(
-    recipe: recipes.Recipe, data: Draws, device: str | torch.device = "cpu", **sizes: int
-) -> Probe:
-    """The probe that all runs of a recipe share; `sizes` are its own where given."""
-    return Probe(recipe.latent, data.validation, stream(PROBE_SEED), torch.device(device), **sizes)
+def train(
+    recipe: recipes.Recipe,
+    target: Target,
+    seeds: Sequence[int] = (DATA_SEED,),
+    *,
+    stems: Sequence[Path | None] | None = None,
+    resume: bool = False,
+    watch: Callable[[Recorder], None] = lambda recorder: None,
+    device: str = "auto",
+    engine: Engine = PLAIN,
+) -> list[runs.Run]:
+    """Train a recipe from several seeds and save each; returns the runs.
+
+    `watch` is called after each epoch with the first seed's recorder. With `resume` each goes on
+    from its last save, if there is one. Interrupting keeps what was reached. On a CPU the seeds
+    share the threads that PyTorch may use. `engine` takes the steps: PLAIN, or a faster one.
+    Raises BadRecipe for a recipe that is not for the target, BadRun for a foreign checkpoint.
+    """
+    recipes.check_domain(recipe, target)
+    draws, streams = target.draws(), [stream(seed) for seed in seeds]
+    place = training.choose_device(device)
+    start = partial(starting_networks, recipe, target, draws, device=device, engine=engine)
+    built = [start(seed, rng) for seed, rng in zip(seeds, streams, strict=True)]
+    each = zip(seeds, built, stems or [None] * len(seeds), strict=True)
+    recorders = [Recorder(recipe, target, draws, *one) for one in each]
+    points = [part.points.to(place) for part in (draws.train, draws.validation)]
+    options = {"generators": streams, "probe": recorders[0].probe}
+    options["threads"] = min(torch.get_num_threads(), len(seeds))
+    options["resumes"] = [recorder.take_up() if resume else None for recorder in recorders]
+    with training.threads(1), contextlib.ExitStack() as stack:
+        for recorder in recorders:
+            stack.enter_context(recorder)
+        rounds = engine.train_all(engine.build(recipe, built), *points, **options)
+        _record(rounds, recorders, watch)
+    return [runs.read(recorder.stem) for recorder in recorders]
 
 
-def stream(seed: int) -> torch.Generator:
-    """A stream of random numbers of its own."""
-    return torch.Generator().manual_seed(seed)
+def _record(rounds: Iterator[dict[int, Snapshot]], recorders: list[Recorder], watch) -> None:
+    for snapshots in rounds:
+        for member, snapshot in snapshots.items():
+            recorders[member].keep(snapshot)
+        watch(recorders[0])
+
+
+def starting_networks(
+    recipe: recipes.Recipe,
+    target: Target,
+    draws: Draws,
+    seed: int,
+    generator: torch.Generator,
+    *,
+    device: str = "auto",
+    engine: Engine = PLAIN,
+) -> tuple[nn.Module, ...]:
+    """Fresh networks, or a generator that starts as a VAE's decoder where the recipe says so.
+
+    That VAE is loaded, or trained first. Raises BadRecipe where the recipe names none, BadNetwork
+    where its decoder has another form.
+    """
+    networks = target.networks(recipe, draws.train.points, generator)
+    if getattr(recipe, "start", ""):
+        first = experiments.named(recipe.start)
+        if first.family != "vae":
+            raise recipes.BadRecipe(f"start = {first.name}: has no decoder; name a VAE's recipe")
+        options = {"device": device, "engine": engine}
+        (source,) = load_or_train(first, target, (seed,), weights=True, **options)
+        models.start_from_decoder(networks[0], source.model.decoder)
+    return tuple(network.to(training.choose_device(device)) for network in networks)
+
+
+def load_or_train(
+    recipe: recipes.Recipe, target: Target, seeds: Sequence[int], weights: bool = False, **options
+) -> list[runs.Run]:
+    """The saved runs of these seeds; those missing or unfinished are trained first, together.
+
+    `weights` says that records alone are not enough.
+    """
+    there = partial(runs.finished, recipe, target, weights=weights)
+    missing = [seed for seed in seeds if not there(seed)]
+    if missing:
+        train(recipe, target, missing, **options)
+    return [runs.load(recipe, target, seed) for seed in seeds]

@@ -1,56 +1,42 @@
-"""Runs: a recipe trained on a target from a seed, found again on disk.
+"""Runs: a recipe trained on a target from a seed, kept on disk and found again.
 
-A run lies at `data/runs/<recipe>/seed<k>`; `helpers.storage` says in which files. Those for
-films and for resuming are not committed.
+A run is one file, `data/runs/<recipe>[@<target>]/seed<k>.zip`: its record as JSON and, unless the
+record alone is kept, its weights. One rename makes it visible, and its checksums are those of zip.
+Beside it lie `seed<k>.frames.zip`, what films are drawn from, and, while a training is under way,
+`seed<k>.checkpoint.zip`, all that it goes on from; neither is committed.
 """
 
+import hashlib
+import io
+import json
 import platform
 import re
-from dataclasses import dataclass, replace
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import building, experiments, galleries, places, probes, recipes, storage, targets
-from helpers.galleries import Gallery
-from helpers.provenance import code_fingerprint
-from helpers.storage import BadRun
-from helpers.targets import Draws, GaussianMixture
+from helpers import experiments, files, recipes, targets
+from helpers.targets import DATA_SEED, Target
+from helpers.training import TRAINING_VERSION
 
-DATA_SEED = 5  # the assignment's; every run sees the same points
-Target = GaussianMixture | Gallery
-CODE = ("helpers.training", "helpers.objectives", "helpers.models")
-IMAGE_CODE = (*CODE, "helpers.convolutions")
+PARTS = {"recipe", "target", "seed", "complete", "training_version", "metrics", "history"}
+NAMES = ("model", "critic")  # of a run's networks in the file of its weights
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every part, so that equal runs are equal files
+AGAIN = "train the run again"
 
 
-def data(target: Target) -> Draws:
-    """The training, validation and test points that every run of this target shares."""
-    if isinstance(target, Gallery):
-        return galleries.draws(target, DATA_SEED)
-    return targets.draw(target, torch.Generator().manual_seed(DATA_SEED))
+class BadRun(ValueError):
+    """A run that is missing or damaged; the message says which file and what to do."""
 
 
-def target_named(name: str) -> Target:
-    """A mixture by name or JSON file, or a gallery by name or folder; raises BadTarget."""
-    if name.partition("-")[0] in galleries.SIZES or Path(name).is_dir():
-        return galleries.named(name)
-    return targets.named(name)
-
-
-def folder(recipe: recipes.Recipe, target: Target) -> Path:
-    """Where runs of a recipe lie, relative to the project; other targets have their own folders."""
-    own = target.name == "gmm5" and target.definition() == targets.gmm5().definition()
-    suffix = "" if own else "@" + re.sub(r"[^\w.-]+", "_", target.name)
-    return Path("data", "runs", recipe.name + suffix)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One epoch of a film: what the probe saw."""
+class Frame(NamedTuple):
+    """What the probe saw after an epoch."""
 
     epoch: int
     probe: dict[str, Tensor]
@@ -60,21 +46,19 @@ class Frame:
 class Run:
     """A trained model with everything that is known about it."""
 
-    stem: Path
+    stem: Path  # its files' path without ending
     record: dict
     recipe: recipes.Recipe
     target: Target
-    model: nn.Module  # a VAE or a Generator
-    critic: nn.Module | None
 
     @property
     def seed(self) -> int:
-        """The seed that weights, order and noise came from."""
+        """The seed that weights, batches and noise came from."""
         return self.record["seed"]
 
     @property
-    def history(self) -> dict[str, list[float]]:
-        """Columns by name, one value an epoch."""
+    def history(self) -> dict[str, list[float | None]]:
+        """Columns by name, one value an epoch, the untrained model's first."""
         return self.record["history"]
 
     @property
@@ -82,133 +66,231 @@ class Run:
         """Scores taken when the training ended."""
         return self.record["metrics"]
 
+    @property
+    def model(self) -> nn.Module:
+        """What samples are drawn from: a VAE or a generator. Raises BadRun without weights."""
+        return self._networks[0]
+
+    @property
+    def discriminator(self) -> nn.Module | None:
+        """A GAN's second network."""
+        return (*self._networks, None)[1]
+
+    @cached_property
+    def _networks(self) -> tuple[nn.Module, ...]:
+        weights = read_weights(self.stem, self.record)
+        blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
+        some = torch.randn(64, 2, generator=blank)  # norms measured on it are overwritten too
+        try:
+            networks = self.target.networks(self.recipe, some, blank)
+            for network, name in zip(networks, NAMES, strict=False):
+                network.load_state_dict(weights[name])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise BadRun(f"{file_of(self.stem)}: {_brief(error)}; {AGAIN}") from None
+        return networks
+
     @cached_property
     def frames(self) -> list[Frame]:
         """The snapshots that films are drawn from; raises BadRun where they were not kept."""
-        return [
-            Frame(epoch, {name: torch.from_numpy(v.astype(np.float32)) for name, v in row.items()})
-            for epoch, row in enumerate(storage.read_frames(self.stem), start=1)
-        ]
+        path = file_of(self.stem, ".frames.zip")
+        if not path.exists():
+            raise BadRun(f"{path}: films need it and the repository leaves it out; {AGAIN}")
+        saved = load_tensors(unpack(path, "frames.pt"), path)
+        if saved.get("weights") != self.record.get("weights"):
+            raise BadRun(f"{path}: the snapshots of another training; {AGAIN}")
+        rows = ({name: v.float() for name, v in row.items()} for row in saved["frames"])
+        return [Frame(epoch, row) for epoch, row in enumerate(rows, start=1)]
 
+    @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n samples of the model, (n, 2)."""
-        return probes.sample(self.model, n, generator)
+        """z ~ N(0, I), then x from the model, decoder noise included: (n, d)."""
+        z = torch.randn(n, self.model.latent, generator=generator)
+        return self.model.draw(z, generator)
 
 
-def read(stem: Path) -> Run:
-    """Load a run from its stem; raises BadRun when a file is missing, damaged or of another run."""
-    record = storage.read_record(stem)
-    weights = storage.read_weights(stem, record["weights"])
-    try:
-        recipe = recipes.from_dict(record["recipe"])
-        target = _target_of(record["target"])
-        blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
-        some = torch.randn(64, 2, generator=blank)  # norms measured on it are overwritten too
-        model, critic = fresh(recipe, target, some, blank)
-        model.load_state_dict(weights["model"])
-        if critic is not None:
-            critic.load_state_dict(weights["critic"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:120]  # torch lists every parameter on a line of its own
-        raise BadRun(f"{stem}.json: cannot be built ({why}); train the run again") from None
-    return Run(stem, record, recipe, target, model, critic)
+# ------------------------------------------------------------------------------ where runs lie
 
 
-def _target_of(definition: dict) -> Target:
-    if "source" in definition:
-        return galleries.from_definition(definition)
-    return targets.from_definition(definition)
+def folder(recipe: recipes.Recipe, target: Target) -> Path:
+    """Where runs of a recipe lie in the project; other targets than `gmm5` have their own."""
+    own = target.name == "gmm5" and target.definition() == targets.gmm5().definition()
+    suffix = "" if own else "@" + re.sub(r"[^\w.-]+", "_", target.name)
+    return Path("data", "runs", recipe.name + suffix)
+
+
+def stem_of(recipe: recipes.Recipe, target: Target, seed: int) -> Path:
+    """Where a saved run is read from."""
+    return _saved(folder(recipe, target) / f"seed{seed}")
+
+
+def file_of(stem: Path, ending: str = ".zip") -> Path:
+    """One of the files of a run."""
+    return stem.with_name(stem.name + ending)
+
+
+def _saved(stem: Path) -> Path:
+    path = files.existing(*file_of(stem).parts)
+    return path.with_name(stem.name)
 
 
 def find(name: str) -> Run:
-    """A run by `recipe`, `recipe/seed7`, a folder, or the path of either of its files."""
+    """A run by `recipe`, `recipe/seed7`, a folder, or the path of its file. Raises BadRun."""
     path = Path(name)
-    if path.suffix in (".json", ".pt"):
+    if path.suffix == ".zip":
         return read(path.with_suffix(""))
     usual = path / f"seed{DATA_SEED}"
-    tried = [_below_runs(usual), _below_runs(path), usual, path]
-    likeliest = tried[0] if len(path.parts) == 1 else tried[1]
-    there = (stem for stem in tried if stem.with_suffix(".json").is_file())
-    return read(next(there, likeliest))
+    below = [_saved(Path("data", "runs") / part) for part in (usual, path) if part.name]
+    tried = [*below, usual, *([path] if path.name else [])]
+    likeliest = tried[0] if len(path.parts) <= 1 else tried[1]
+    return read(next((stem for stem in tried if file_of(stem).is_file()), likeliest))
 
 
-def _below_runs(path: Path) -> Path:
-    file = path.with_name(f"{path.name}.json")
-    return places.existing("data", "runs", *file.parts).with_suffix("")
+def read(stem: Path) -> Run:
+    """Load a run's record; raises BadRun where the file is missing, damaged or no run."""
+    record = read_record(stem)
+    try:
+        recipe = recipes.from_dict(record["recipe"])
+        return Run(stem, record, recipe, targets.from_definition(record["target"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadRun(f"{file_of(stem)}: {_brief(error)}; {AGAIN}") from None
 
 
-def stale(run: Run) -> str:
-    """Why a run no longer belongs to the code beside it, or an empty string."""
-    return _outdated(run.record)
-
-
-def _outdated(record: dict) -> str:
-    known = experiments.RECIPES.get(record["recipe"]["name"])
-    saved = recipes.from_dict(record["recipe"])
-    if known is not None and known != replace(saved, idea=known.idea):  # words train nothing
-        return "its recipe has changed since"
-    same = record["code"] == code_of(record["target"])
-    return "" if same else "the training code has changed since"
-
-
-def finished(recipe: recipes.Recipe, target: Target, seed: int, current: bool = False) -> bool:
+def finished(
+    recipe: recipes.Recipe,
+    target: Target,
+    seed: int,
+    current: bool = False,
+    weights: bool = False,
+) -> bool:
     """Whether a complete run of that recipe, target and seed is on disk.
 
     A named recipe may have changed since, of which `load` gives notice; one without a fixed
-    meaning, as `gan-custom`, must be the very same. `current` wants one made by today's code.
+    meaning, as `gan-custom`, must be the very same. `current` wants one that today's training
+    would give, `weights` one whose weights are kept. Raises BadRun for a damaged file.
     """
-    stem = saved_stem(recipe, target, seed)
-    if not stem.with_suffix(".json").exists():
+    stem = stem_of(recipe, target, seed)
+    if not file_of(stem).exists() or (weights and not has_weights(stem)):
         return False
-    record = storage.read_record(stem)
-    same = recipe.name in experiments.RECIPES or _same(record["recipe"], recipe)
-    there = record["complete"] and same and record["target"] == target.definition()
-    return there and not (current and _outdated(record))
-
-
-def _same(saved: dict, recipe: recipes.Recipe) -> bool:
-    """Whether a saved recipe is this one; numbers that it does not name have their defaults."""
-    try:
-        return recipes.from_dict(saved) == recipe
-    except (KeyError, TypeError, ValueError):
-        return False
-
-
-def saved_stem(recipe: recipes.Recipe, target: Target, seed: int) -> Path:
-    """Where a saved run is read from."""
-    path = places.existing(*folder(recipe, target).parts, f"seed{seed}.json")
-    return path.with_suffix("")
+    record = read_record(stem)
+    there = record["complete"] and record["target"] == target.definition()
+    strict = current or recipe.name not in experiments.RECIPES
+    return there and not (strict and outdated(record, recipe))
 
 
 def load(recipe: recipes.Recipe, target: Target, seed: int = DATA_SEED) -> Run:
-    """The saved run, with one printed line when recipe or code has changed since."""
-    run = read(saved_stem(recipe, target, seed))
-    reason = stale(run)
-    if reason:
+    """The saved run, with one printed line when its recipe or the training has changed since."""
+    run = read(stem_of(recipe, target, seed))
+    if reason := outdated(run.record, recipe):
         print(f"{recipe.name}, seed {seed}: {reason}; train it again to refresh it")
     return run
 
 
-def fresh(
-    recipe: recipes.Recipe, target: Target, points: Tensor, generator: torch.Generator
-) -> tuple[nn.Module, nn.Module | None]:
-    """A model to sample from and, for a GAN, its critic."""
-    if recipe.family == "vae":
-        return building.build_vae(recipe, target, points, generator), None
-    return building.build_gan(recipe, target, points, generator)
+def outdated(record: dict, recipe: recipes.Recipe) -> str:
+    """Why a record no longer is what training the recipe today would give, or an empty string."""
+    try:
+        saved = recipes.to_dict(recipes.from_dict(record["recipe"]))
+    except (KeyError, TypeError, ValueError):
+        return "its recipe cannot be read"
+    if saved | {"idea": recipe.idea} != recipes.to_dict(recipe):  # words train nothing
+        return "its recipe has changed since"
+    same = record["training_version"] == TRAINING_VERSION
+    return "" if same else "training has changed since"
 
 
-def code_of(definition: dict) -> str:
-    """The fingerprint of the code that trains on a target of that definition."""
-    return code_fingerprint(IMAGE_CODE if "source" in definition else CODE)
+# ------------------------------------------------------------------------------------ its files
 
 
-def provenance(device: torch.device, definition: dict = MappingProxyType({})) -> dict:
-    """What a result depends on besides its recipe: code (by the target), versions, machine."""
+def pack(path: Path, parts: Mapping[str, bytes]) -> None:
+    """Write a zip file of these parts, whole or not at all."""
+    with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in parts.items():
+            info = zipfile.ZipInfo(name, EPOCH)
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+
+
+def unpack(path: Path, name: str) -> bytes:
+    """One part of a zip file; raises BadRun where it is missing or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except FileNotFoundError:
+        raise BadRun(f"{path}: no such run; `python -m helpers train RECIPE` makes one") from None
+    except (OSError, KeyError, ValueError, RuntimeError, EOFError, NotImplementedError,
+            zipfile.BadZipFile, zipfile.zlib.error) as error:  # fmt: skip
+        raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
+
+
+def write(stem: Path, record: dict, weights: dict) -> str:
+    """Save a run; returns the hash of its weights, which the record names."""
+    content = save_tensors(weights)
+    digest = hashlib.sha256(content).hexdigest()
+    text = files.as_json({**record, "weights": digest})
+    pack(file_of(stem), {"record.json": text.encode(), "weights.pt": content})
+    return digest
+
+
+def read_record(stem: Path) -> dict:
+    """A run's record; raises BadRun where it is missing, damaged or lacks a part."""
+    path = file_of(stem)
+    try:
+        record = json.loads(unpack(path, "record.json"))
+        missing = PARTS - set(record)
+    except (ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, BadRun):
+            raise
+        raise BadRun(f"{path}: not a run's record ({_brief(error)}); {AGAIN}") from None
+    if missing or not isinstance(record, dict):
+        lacking = ", ".join(sorted(missing)) or "names"
+        raise BadRun(f"{path}: not a run's record (it has no {lacking}); {AGAIN}")
+    return record
+
+
+def read_weights(stem: Path, record: dict) -> dict:
+    """State dictionaries by network; raises BadRun where they are damaged or were not kept."""
+    path = file_of(stem)
+    if not has_weights(stem):
+        name = f"train {record['recipe']['name']} --seed {record['seed']}"
+        raise BadRun(f"{path}: only the record of this seed is kept; python -m helpers {name}")
+    content = unpack(path, "weights.pt")
+    if hashlib.sha256(content).hexdigest() != record.get("weights"):
+        raise BadRun(f"{path}: not the weights that its record names; {AGAIN}")
+    return load_tensors(content, path)
+
+
+def has_weights(stem: Path) -> bool:
+    """Whether a run's weights are kept beside its record."""
+    try:
+        with zipfile.ZipFile(file_of(stem)) as archive:
+            return "weights.pt" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def save_tensors(values: dict) -> bytes:
+    """A dictionary of tensors as bytes."""
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
+    return buffer.getvalue()
+
+
+def load_tensors(content: bytes, path: Path) -> dict:
+    """What `save_tensors` made; nothing in it is run. Raises BadRun where it is anything else."""
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # an unpickler that reads garbage raises nearly anything
+        raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
+
+
+def provenance(device: torch.device) -> dict:
+    """What a run depends on besides its recipe: the training's version, packages, machine."""
     return {
-        "code": code_of(definition),
+        "training_version": TRAINING_VERSION,
         "torch": torch.__version__.split("+")[0],
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "device": device.type,
     }
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,21 +1,30 @@
 """The targets: Gaussian mixtures in the plane, about which everything is known exactly.
 
 Definitions live in JSON files with `weights`, `means` and `covariances`; `gmm5` is the
-course's own (`data/gmm5.json`), `ring8` and `grid25` are the two published benchmarks.
+course's own (`data/gmm5.json`), `ring8` and `grid25` are the two published benchmarks. Other
+kinds of target are plug-ins: classes named under the entry point group PLUGINS.
 """
 
+import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+from helpers import models
+from helpers.files import REPOSITORY
+
+DATA = REPOSITORY / "data"
+DATA_SEED = 5  # the assignment's; every run sees the same points
 SIZES = (100_000, 20_000, 100_000)  # training, validation, test
+PLUGINS = "five_gaussians.targets"
 
 
 class BadTarget(ValueError):
@@ -37,6 +46,26 @@ class Draws(NamedTuple):
     test: Labelled
 
 
+class Target(Protocol):
+    """What a model can learn: it says itself how it is drawn and which networks suit it.
+
+    One with an `evaluator(draws)` of its own also says how its samples are scored.
+    """
+
+    name: str
+    domain: str  # "plane" or "images", as recipes have it
+    dimensions: int  # of a point
+
+    def definition(self) -> dict:
+        """JSON-ready; `from_definition` reads it back."""
+
+    def draws(self, seed: int = DATA_SEED) -> Draws:
+        """The points that every run shares."""
+
+    def networks(self, recipe, points: Tensor, generator: torch.Generator) -> tuple[nn.Module, ...]:
+        """Fresh networks: a VAE alone, or a generator and a discriminator."""
+
+
 @dataclass(frozen=True)
 class GaussianMixture:
     """A mixture p*(x) = Σ_k w_k N(x; μ_k, Σ_k) in the plane.
@@ -44,6 +73,9 @@ class GaussianMixture:
     Samples are float32, as the models want them; densities are float64, so that the
     reference against which models are measured carries no rounding of its own.
     """
+
+    domain: ClassVar[str] = "plane"
+    dimensions: ClassVar[int] = 2
 
     name: str
     weights: Tensor  # (k,)
@@ -125,18 +157,44 @@ class GaussianMixture:
     def definition(self) -> dict:
         """The mixture as a JSON-ready dictionary; `from_definition` reads it back."""
         return {
+            "kind": "mixture",
             "name": self.name,
             "weights": self.weights.tolist(),
             "means": self.means.tolist(),
             "covariances": self.covariances.tolist(),
         }
 
+    @property
+    def key(self) -> str:
+        """Eight hex digits that change with the definition, whatever the name."""
+        return hashlib.sha256(json.dumps(self.definition()).encode()).hexdigest()[:8]
 
-def from_definition(definition: dict, source: str = "definition") -> GaussianMixture:
-    """Check a dictionary of weights, means and covariances and build the mixture.
+    def draws(self, seed: int = DATA_SEED) -> Draws:
+        """Training, validation and test points as independent draws from one seed."""
+        generator = torch.Generator().manual_seed(seed)
+        return Draws(*(self.sample_labelled(n, generator) for n in SIZES))
+
+    def networks(self, recipe, points: Tensor, generator: torch.Generator) -> tuple[nn.Module, ...]:
+        """A fresh VAE alone, or a generator and a discriminator.
+
+        Their coordinates are those in which the target has mean zero and unit scale along each
+        axis; norms are measured on training points (n, 2).
+        """
+        standard = models.Standard(self.mean, self.std)
+        return models.BUILDERS[recipe.family](recipe, standard, points, generator)
+
+
+def from_definition(definition: dict, source: str = "definition") -> Target:
+    """The target of a definition; a dictionary that names no kind is a mixture's.
 
     Raises BadTarget with one line that names the value, what was expected and the remedy.
     """
+    kind = definition.get("kind", "mixture") if isinstance(definition, dict) else "mixture"
+    if kind != "mixture":
+        for name, plugin in _plugins():
+            if name == kind:
+                return plugin.from_definition(definition)
+        raise BadTarget(f"{source}: targets of kind {kind!r} need a plug-in that is not installed")
     weights, means, covariances = (
         _numbers(definition, key, source) for key in ("weights", "means", "covariances")
     )
@@ -191,7 +249,7 @@ def from_file(path: str | Path) -> GaussianMixture:
         definition = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadTarget(
-            f"{path}: no such file; give a JSON file or one of {sorted(NAMED)}"
+            f"{path}: no such file; give a JSON file or one of {', '.join(_names())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadTarget(f"{path}: cannot be read ({error}); save it as UTF-8 text") from None
@@ -227,14 +285,28 @@ def _isotropic(name: str, means: Tensor, sigma: float) -> GaussianMixture:
     return GaussianMixture(name, torch.full((k,), 1 / k, dtype=torch.float64), means, covariances)
 
 
-NAMED = {"gmm5": gmm5, "ring8": ring8, "grid25": grid25}
+MIXTURES = {"gmm5": gmm5, "ring8": ring8, "grid25": grid25}
 
 
-def named(name: str) -> GaussianMixture:
-    """One of the named targets, or the mixture in the JSON file of that path."""
-    return NAMED[name]() if name in NAMED else from_file(name)
+def named(name: str) -> Target:
+    """A mixture by name, the mixture in a JSON file, or what a plug-in knows by that name.
+
+    A file that exists is a file, whatever its name. Raises BadTarget.
+    """
+    if name in MIXTURES:
+        return MIXTURES[name]()
+    if not Path(name).is_file():
+        for _, plugin in _plugins():
+            if (found := plugin.named(name)) is not None:
+                return found
+    return from_file(name)
 
 
-def draw(target: GaussianMixture, generator: torch.Generator, sizes: tuple = SIZES) -> Draws:
-    """Training, validation and test points as independent draws from one seeded generator."""
-    return Draws(*(target.sample_labelled(n, generator) for n in sizes))
+def _names() -> list[str]:
+    return [*MIXTURES, *(name for _, plugin in _plugins() for name in plugin.NAMES)]
+
+
+def _plugins() -> Iterator[tuple[str, type]]:
+    """Kinds of target beside the mixtures, by the name that their definitions bear."""
+    for entry in entry_points(group=PLUGINS):
+        yield entry.name, entry.load()

@@ -1,171 +1,465 @@
-"""Training a VAE or a GAN, as generators of snapshots: the caller decides what to log, draw, save.
+"""Training a VAE or a GAN, as a textbook does it: forward, loss, backward, Adam, snapshot.
 
-Each function says what one step of its family is; `helpers.loop` repeats it. Several members
-(other seeds of the same recipe) can train in one batched pass: one row each, never mixed.
+    for snapshot in train(VAEStep(vae, objective, settings), points, held_out, generator=rng):
+        print(snapshot.epoch, snapshot.losses)
+
+`train` is the loop; what happens in one step is `VAEStep` or `GANStep`, or another class with
+their methods that takes the same steps faster. All tensors are in memory; each epoch is one
+permutation of the training points, its last incomplete batch dropped.
 """
 
+import contextlib
+import copy
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from helpers.loop import Course, Probe, Settings, Snapshot, epochs, no_probe, repeated
-from helpers.stepping import Player, make_update
+from helpers import objectives
+
+TRAINING_VERSION = 1  # raise it when training changes on purpose, and train the runs again
+
+Schedule = Callable[[float], float]  # of the progress of a training, from 0 to 1
+Losses = dict[str, float | None]
+Probe = Callable[[nn.Module], dict[str, Tensor]]
 
 
-def train_vae(
-    vae: nn.Module,
-    objective: Callable,
+class Diverged(ArithmeticError):
+    """A loss stopped being a finite number; what was saved before stays valid."""
+
+
+# ------------------------------------------------------------------------------- schedules
+
+
+def linear(start: float, end: float) -> Schedule:
+    """From start to end in a straight line."""
+    return lambda progress: start + (end - start) * progress
+
+
+def geometric(start: float, end: float) -> Schedule:
+    """From start to end by a constant factor a step."""
+    return lambda progress: start * (end / start) ** progress
+
+
+def cosine(start: float) -> Schedule:
+    """From start down to zero along half a cosine (Loshchilov & Hutter 2017, eq. 5)."""
+    return lambda progress: start * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: everything but the networks, the objective and the points."""
+
+    epochs: int
+    batch: int
+    rate: Schedule
+    weight: Schedule  # beta, or the strength of the penalty
+    betas: tuple[float, float] = (0.9, 0.999)
+    average: float = 0.0  # share of itself that the generator's running average keeps a step
+    discriminator_steps: int = 1  # to one of the generator
+
+
+def settings(recipe) -> Settings:
+    """How to train a recipe."""
+    common = {"epochs": recipe.epochs, "batch": recipe.batch, "rate": cosine(recipe.learning_rate)}
+    if recipe.family == "vae":
+        return Settings(weight=linear(recipe.beta_start, recipe.beta), **common)
+    decays = recipe.penalty != recipe.penalty_end
+    return Settings(
+        weight=(geometric if decays else linear)(recipe.penalty, recipe.penalty_end),
+        betas=(recipe.beta1, 0.99),  # a memory of 100 steps: the opponent moves
+        average=recipe.average,
+        discriminator_steps=recipe.discriminator_steps,
+        **common,
+    )
+
+
+# ---------------------------------------------------------------------------- one step of each
+
+
+class StepState(NamedTuple):
+    """The scheduled numbers of one step, as tensors, so that a compiled step never recompiles."""
+
+    number: int  # of the step, from one
+    step: Tensor  # the same number
+    rate: Tensor
+    weight: Tensor
+
+
+class Step(Protocol):
+    """What the loop asks of a family: how to take a step, and how to look at what came of it."""
+
+    model: nn.Module  # what a user samples from
+    settings: Settings
+    names: tuple[str, ...]  # of the losses
+
+    def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The random inputs of so many steps, each (steps, ..., batch, ...)."""
+
+    def __call__(self, now: StepState, x: Tensor, *noise: Tensor) -> dict[str, Tensor]:
+        """Take one step on a batch x (batch, d); the losses by name."""
+
+    def validate(self, x: Tensor, *noise: Tensor, weight: float) -> Losses:
+        """The losses on held-out points (n, d), with noise as for one step."""
+
+    def publish(self) -> None:
+        """Write what was learned into the networks, where it has been kept elsewhere."""
+
+    def state(self) -> dict:
+        """All that changes in training, for `load_state` to go on from."""
+
+    def load_state(self, state: dict) -> None:
+        """Go on from there."""
+
+
+# A step also takes `like`: another of its kind and sizes, whose compiled functions it may share.
+
+
+def descend(adam: torch.optim.Adam, loss: Tensor, rate: Tensor) -> None:
+    """One step of Adam down the gradient of a loss."""
+    adam.param_groups[0]["lr"] = rate.item()
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+
+
+class VAEStep:
+    """One step of a VAE: encode, sample, decode, and descend the objective."""
+
+    names = ("loss", "reconstruction", "kl")
+
+    def __init__(self, vae: nn.Module, objective: Callable, settings: Settings, like=None):
+        self.model, self.objective, self.settings = vae, objective, settings
+        self.adam = torch.optim.Adam(vae.parameters(), betas=settings.betas)
+
+    def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        shape = (steps, self.objective.samples, batch, self.model.latent)
+        return (torch.randn(shape, generator=generator),)
+
+    def terms(self, x: Tensor, noise: Tensor, weight: Tensor | float) -> dict[str, Tensor]:
+        """The objective's terms, each averaged over the points x (n, d)."""
+        vae = self.model
+        terms = self.objective(vae.encoder, vae.decoder, x, noise, weight)
+        return {name: term.mean() for name, term in terms._asdict().items()}
+
+    def __call__(self, now: StepState, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        terms = self.terms(x, noise, now.weight)
+        descend(self.adam, terms["loss"], now.rate)
+        return {name: term.detach() for name, term in terms.items()}
+
+    def validate(self, x: Tensor, noise: Tensor, *, weight: float) -> Losses:
+        return {name: term.item() for name, term in self.terms(x, noise, weight).items()}
+
+    def publish(self) -> None:
+        """Nothing to do: the networks themselves learn."""
+
+    def state(self) -> dict:
+        return {"model": self.model.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.adam.load_state_dict(state["adam"])
+
+
+class GANStep:
+    """One step of a GAN: the discriminator's, and the generator's when it is its turn.
+
+    The generator that learns is a copy; the one given holds the running average of its weights,
+    which is what samples are drawn from.
+    """
+
+    names = ("discriminator", "generator")
+
+    def __init__(self, generator, discriminator, objective, settings: Settings, like=None):
+        self.model, self.discriminator = generator, discriminator
+        self.generator = copy.deepcopy(generator)
+        self.objective, self.settings = objective, settings
+        of = [network.parameters() for network in (discriminator, self.generator)]
+        self.adams = [torch.optim.Adam(weights, betas=settings.betas) for weights in of]
+
+    def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        z = torch.randn(steps, batch, self.model.latent, generator=generator)
+        return z, torch.rand(steps, batch, 1, generator=generator)  # where penalties look
+
+    def __call__(self, now: StepState, x: Tensor, z: Tensor, mix: Tensor) -> dict[str, Tensor]:
+        fake = self.generator(z).detach()  # no path back to the generator
+        loss = self.objective.discriminator(self.discriminator, x, fake, mix, now.weight)
+        descend(self.adams[0], loss, now.rate)
+        losses = {"discriminator": loss.detach()}
+        if now.number % self.settings.discriminator_steps == 0:
+            loss = self.objective.generator(self.discriminator, x, self.generator(z))
+            descend(self.adams[1], loss, now.rate)
+            self.update_average(now.number // self.settings.discriminator_steps)
+            losses["generator"] = loss.detach()
+        return losses
+
+    @torch.no_grad()
+    def update_average(self, turn: int) -> None:
+        """Move the average towards the weights; less slowly at first, to forget the start."""
+        keep = min((1 + turn) / (10 + turn), self.settings.average)
+        pairs = zip(self.model.parameters(), self.generator.parameters(), strict=True)
+        for average, weights in pairs:
+            average.lerp_(weights, 1 - keep)
+
+    def validate(self, x: Tensor, z: Tensor, mix: Tensor, *, weight: float) -> Losses:
+        """Without the penalty: the losses compare the two networks alone."""
+        fake = self.model(z)
+        on_both = self.objective.discriminator(self.discriminator, x, fake, 0.5, 0.0)
+        on_fake = self.objective.generator(self.discriminator, x, fake)
+        return {"discriminator": on_both.item(), "generator": on_fake.item()}
+
+    def publish(self) -> None:
+        """Nothing to do: the average is updated at each step."""
+
+    def _parts(self) -> dict:
+        networks = {"model": self.model, "generator": self.generator}
+        adams = {"adam_discriminator": self.adams[0], "adam_generator": self.adams[1]}
+        return networks | {"discriminator": self.discriminator} | adams
+
+    def state(self) -> dict:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state(self, state: dict) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+
+# -------------------------------------------------------------------------------- the loop
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known after an epoch. Losses are means over its steps, in the objective's unit."""
+
+    epoch: int
+    losses: Losses  # None where no step of the epoch had that loss
+    validation: Losses
+    probe: dict[str, Tensor]
+    seconds: float  # spent training so far, without what the caller does between snapshots
+    checkpoint: Callable[[], dict]  # the whole state to resume from; ask before the next epoch
+
+
+def nothing(model: nn.Module) -> dict[str, Tensor]:
+    """A probe that looks at nothing."""
+    return {}
+
+
+def train(
+    step: Step,
     train: Tensor,
     validation: Tensor,
-    settings: Settings,
     *,
     generator: torch.Generator,
-    probe: Probe = no_probe,
+    probe: Probe = nothing,
     resume: dict | None = None,
 ) -> Iterator[Snapshot]:
-    """Train one VAE on points (n, 2); yields a Snapshot an epoch. See `train_vaes`."""
-    data, extras = (objective, train, validation, settings), {"probe": probe, "resume": resume}
-    for (snapshot,) in train_vaes([vae], *data, generators=[generator], **extras):
-        yield snapshot
+    """Train on points (n, d); yields a Snapshot after each epoch, the networks as they then are.
 
-
-def train_gan(
-    generator_net: nn.Module,
-    critic: nn.Module,
-    objective,
-    train: Tensor,
-    validation: Tensor,
-    settings: Settings,
-    *,
-    generator: torch.Generator,
-    probe: Probe = no_probe,
-    resume: dict | None = None,
-) -> Iterator[Snapshot]:
-    """Train one GAN on points (n, 2); yields a Snapshot an epoch. See `train_gans`.
-
-    `generator_net` is the network G; `generator`, as everywhere, the stream of random numbers.
+    `probe` looks at the model after each epoch. `resume` is an earlier snapshot's checkpoint.
+    Raises Diverged when a loss is no longer finite, ValueError when no batch can be filled.
     """
-    data, extras = (objective, train, validation, settings), {"probe": probe, "resume": resume}
-    for (snapshot,) in train_gans(
-        [(generator_net, critic)], *data, generators=[generator], **extras
-    ):
-        yield snapshot
+    check_batch(step.settings, train)
+    still = validation_noise(step, validation, generator)
+    done, seconds = load_checkpoint(step, generator, resume) if resume else (0, 0.0)
+    for epoch in range(done + 1, step.settings.epochs + 1):
+        start = read_clock(train.device)
+        with flush_denormals():
+            losses = _epoch(step, train, generator, epoch)
+        seconds += read_clock(train.device) - start
+        check_finite(losses, epoch)
+        step.publish()
+        yield look(step, validation, still, generator, probe, epoch, losses, seconds)
 
 
-def train_vaes(
-    vaes: Sequence[nn.Module],
-    objective: Callable,
-    train: Tensor,
+def train_all(
+    steps: Sequence[Step],
+    train_points: Tensor,
     validation: Tensor,
-    settings: Settings,
     *,
     generators: Sequence[torch.Generator],
-    probe: Probe = no_probe,
-    resume: dict | None = None,
-) -> Iterator[tuple[Snapshot, ...]]:
-    """Train independent VAEs, one for each generator, in one batched pass.
+    probe: Probe = nothing,
+    resumes: Sequence[dict | None] | None = None,
+    threads: int = 1,
+) -> Iterator[dict[int, Snapshot]]:
+    """Train several members, an epoch each in turn, or as many at once as threads.
 
-    Yields, each epoch, one Snapshot a member, with the networks at their averaged weights.
-    Raises Diverged when a loss is no longer finite. `resume` is a snapshot's checkpoint.
+    They share the points and nothing else: no number of one depends on its company. Yields the
+    snapshots of each round by member.
     """
-    player = Player([(vae.encoder, vae.decoder) for vae in vaes], settings.large)
-    samples, latent = objective.samples, vaes[0].latent
-    still = repeated(generators[0], samples, len(validation), latent).to(validation.device)
-
-    def loss(row, x, noise, weight):
-        terms = objective(*player.bind(row), x, noise, weight)
-        report = torch.stack([term.mean() for term in terms])
-        return report[0], report
-
-    def step(now, x, noise):
-        return update(player.state, now.step, now.rate, x, noise, now.weight)
-
-    def noise(steps, generator):
-        return (torch.randn(steps, samples, settings.batch, latent, generator=generator),)
-
-    def validate(member, weight):
-        vae = vaes[member]
-        terms = objective(vae.encoder, vae.decoder, validation, still, weight)
-        return {name: term.mean().item() for name, term in terms._asdict().items()}
-
-    engine = settings.engine(player.state.weights.device)
-    update = make_update(loss, 1, settings.betas, settings.average, engine)
-    course = Course([player], vaes, ("loss", "reconstruction", "kl"), noise, step, validate)
-    yield from epochs(course, train, settings, generators, probe, resume)
+    resumes = resumes or [None] * len(steps)
+    running = {
+        member: train(step, train_points, validation, generator=g, probe=probe, resume=resume)
+        for member, (step, g, resume) in enumerate(zip(steps, generators, resumes, strict=True))
+    }
+    each = ThreadPoolExecutor(threads).map if threads > 1 else map
+    while True:
+        epochs = each(lambda training: next(training, None), running.values())
+        found = zip(running, epochs, strict=True)
+        snapshots = {member: snapshot for member, snapshot in found if snapshot is not None}
+        if not snapshots:
+            return
+        running = {member: running[member] for member in snapshots}
+        yield snapshots
 
 
-def train_gans(
-    pairs: Sequence[tuple[nn.Module, nn.Module]],
-    objective,
-    train: Tensor,
-    validation: Tensor,
-    settings: Settings,
-    *,
-    generators: Sequence[torch.Generator],
-    probe: Probe = no_probe,
-    resume: dict | None = None,
-) -> Iterator[tuple[Snapshot, ...]]:
-    """Train independent GANs, (generator, critic) pairs, in one batched pass; as `train_vaes`.
+class Engine(NamedTuple):
+    """Who takes the steps: a step for each family, and how several members train together."""
 
-    An epoch is counted in critic batches; the generator moves once every `critic_steps`, and its
-    last loss stands in between.
-    Validation losses leave the penalty out: they compare the two players alone.
-    """
-    game = Game([g for g, _ in pairs], [c for _, c in pairs], objective, settings)
-    latent = pairs[0][0].latent
-    still = repeated(generators[0], len(validation), latent).to(validation.device)
+    steps: dict[str, type]
+    train_all: Callable[..., Iterator[dict[int, Snapshot]]]
 
-    def noise(steps, generator):
-        z = torch.randn(steps, settings.batch, latent, generator=generator)
-        return z, torch.rand(steps, settings.batch, 1, generator=generator)
-
-    def validate(member, weight):
-        generator, critic = pairs[member]
-        fake = generator(still)
-        on_critic = objective.critic(critic, validation, fake, 0.5, 0.0)
-        on_generator = objective.generator(critic, validation, fake)
-        return {"critic": on_critic.item(), "generator": on_generator.item()}
-
-    players = [game.generator, game.critic]
-    models = [generator for generator, _ in pairs]
-    names, kept = ("critic", "generator"), (game.latest,)
-    course = Course(players, models, names, noise, game.step, validate, kept)
-    yield from epochs(course, train, settings, generators, probe, resume)
+    def build(self, recipe, networks: Sequence[tuple[nn.Module, ...]]) -> list[Step]:
+        """The steps of a recipe's members, given the networks of each."""
+        kind, parts = self.steps[recipe.family], (objectives.build(recipe), settings(recipe))
+        first = kind(*networks[0], *parts)
+        alike = {} if getattr(recipe, "frozen", 0) else {"like": first}  # constants differ
+        return [first, *(kind(*other, *parts, **alike) for other in networks[1:])]
 
 
-class Game:
-    """Two players who move in turn, each by one whole step on its own loss."""
+PLAIN = Engine({"vae": VAEStep, "gan": GANStep}, train_all)
 
-    def __init__(self, generators, critics, objective, settings: Settings):
-        self.generator = Player([(network,) for network in generators], settings.large)
-        self.critic = Player([(network,) for network in critics], settings.large)
-        self.objective, self.critic_steps = objective, settings.critic_steps
-        betas, engine = settings.betas, settings.engine(self.critic.state.weights.device)
-        self.move_critic = make_update(self.critic_loss, 1, betas, 0.0, engine)
-        self.move_generator = make_update(self.generator_loss, 0, betas, settings.average, engine)
-        self.latest = self.critic.state.weights.new_zeros(len(critics))  # generator losses
 
-    def critic_loss(self, row, generator_row, x, z, mix, weight):
-        """The critic's loss under its weights `row`; the generator's stay as they are."""
-        (critic,), (generator,) = self.critic.bind(row), self.generator.bind(generator_row)
-        value = self.objective.critic(critic, x, generator(z), mix, weight)
-        return value, value
+def _epoch(step: Step, train: Tensor, generator: torch.Generator, epoch: int) -> Losses:
+    batches, *noise = epoch_inputs(step, train, generator)
+    losses: dict[str, list[Tensor]] = {name: [] for name in step.names}
+    states = step_states(step.settings, epoch, len(batches), train.device)
+    for now, *inputs in zip(states, batches, *noise, strict=True):
+        for name, loss in step(now, *inputs).items():
+            losses[name].append(loss)
+    return {name: torch.stack(v).mean().item() if v else None for name, v in losses.items()}
 
-    def generator_loss(self, row, critic_row, x, z):
-        """The generator's loss under its weights `row`; the critic's stay as they are."""
-        (generator,), (critic,) = self.generator.bind(row), self.critic.bind(critic_row)
-        value = self.objective.generator(critic, x, generator(z))
-        return value, value
 
-    def step(self, now, x, z, mix) -> Tensor:
-        """One critic move, then the generator's if it is its turn; reports (members, 2)."""
-        fixed, rate = self.generator.state.weights, now.rate
-        on_critic = self.move_critic(
-            self.critic.state, now.step, rate, fixed, x, z, mix, now.weight
+def epoch_inputs(step: Step, train: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """The points of an epoch in a new order, and its noise: (steps, batch, d), then as `noise`."""
+    batch, device = step.settings.batch, train.device
+    steps = len(train) // batch
+    order = torch.randperm(len(train), generator=generator)[: steps * batch].to(device)
+    points = train.index_select(0, order).view(steps, batch, *train.shape[1:])
+    return [points, *(values.to(device) for values in step.noise(steps, batch, generator))]
+
+
+def step_states(
+    settings: Settings, epoch: int, steps: int, device: torch.device
+) -> list[StepState]:
+    """The scheduled numbers of each step of an epoch, counted from one."""
+    numbers = range((epoch - 1) * steps + 1, epoch * steps + 1)
+    progress = [(number - 1) / (steps * settings.epochs) for number in numbers]
+    columns = numbers, map(settings.rate, progress), map(settings.weight, progress)
+    tensors = [torch.tensor([*map(float, column)], device=device) for column in columns]
+    return [StepState(*row) for row in zip(numbers, *tensors, strict=True)]
+
+
+@torch.no_grad()
+def look(step, validation, still, generator, probe, epoch, losses, seconds) -> Snapshot:
+    """The snapshot after an epoch."""
+    weight = step.settings.weight(epoch / step.settings.epochs)
+    return Snapshot(
+        epoch=epoch,
+        losses=losses,
+        validation=step.validate(validation, *still, weight=weight),
+        probe=probe(step.model),
+        seconds=seconds,
+        checkpoint=partial(make_checkpoint, step, generator, epoch, seconds),
+    )
+
+
+def validation_noise(step: Step, points: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Noise for held-out points, the same at every epoch; the generator stays where it stands."""
+    twin = torch.Generator().set_state(generator.get_state())
+    return [values[0].to(points.device) for values in step.noise(1, len(points), twin)]
+
+
+def make_checkpoint(step: Step, generator: torch.Generator, epoch: int, seconds: float) -> dict:
+    """All that a training needs to go on after this epoch."""
+    state, kind = copy.deepcopy(step.state()), type(step).__name__
+    stream = generator.get_state()
+    return {"kind": kind, "epoch": epoch, "seconds": seconds, "state": state, "stream": stream}
+
+
+def load_checkpoint(step: Step, generator: torch.Generator, saved: dict) -> tuple[int, float]:
+    """Take up a checkpoint; returns the epochs done and the seconds they took."""
+    if saved["kind"] != type(step).__name__:
+        raise ValueError(
+            f"interrupted with the steps of {saved['kind']}, not of {type(step).__name__}; resume "
+            "with the same choice of compiled or plain steps"
         )
-        if now.number % self.critic_steps == 0:
-            turn, fixed = now.step / self.critic_steps, self.critic.state.weights
-            moved = self.move_generator(self.generator.state, turn, rate, fixed, x, z)
-            self.latest.copy_(moved)
-        return torch.stack([on_critic, self.latest], -1)
+    step.load_state(saved["state"])
+    step.publish()
+    generator.set_state(saved["stream"])
+    return saved["epoch"], saved["seconds"]
+
+
+def check_batch(settings: Settings, train: Tensor) -> None:
+    """Raise ValueError unless one batch can be filled."""
+    if len(train) < settings.batch:
+        raise ValueError(
+            f"batch {settings.batch} exceeds the {len(train)} training points; lower it"
+        )
+
+
+def check_finite(losses: Losses, epoch: int) -> None:
+    """Raise Diverged where a loss is no longer a finite number."""
+    for name, value in losses.items():
+        if value is not None and not math.isfinite(value):
+            raise Diverged(
+                f"epoch {epoch}: the {name} loss is {value}, not finite; lower the learning rate "
+                "or the penalty, or enlarge the batch (what was saved is kept)"
+            )
+
+
+# ------------------------------------------------------- where arithmetic happens, and randomness
+
+
+def stream(seed: int) -> torch.Generator:
+    """A stream of random numbers of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def read_clock(device: torch.device) -> float:
+    """Seconds, once the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let PyTorch share an operation among so many CPU threads; a small network wants one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def flush_denormals() -> Iterator[None]:
+    """Round numbers below 1e-38 to zero, in this thread.
+
+    The gradient of a unit that never fires is zero, and Adam's mean of it fades into numbers on
+    which a processor takes a hundred times as long.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """ "auto" is CUDA, else MPS, else the CPU; raises ValueError for one that is not there."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    present["cpu"] = True
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present.get(name.split(":")[0], False):
+        there = [kind for kind, is_there in present.items() if is_there]
+        raise ValueError(f"device {name!r}: not present; choose auto or one of {', '.join(there)}")
+    return torch.device(name)

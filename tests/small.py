@@ -1,22 +1,20 @@
-"""Trainings that take a moment: few points, small networks, uncompiled steps."""
+"""Trainings that take a moment: few points, small networks, plain steps."""
 
 import torch
 
-from helpers import experiments, probes, recipes, runs, targets
+from helpers import experiments, recipes, targets
+from helpers.metrics import evaluator
 
 SIZES = (600, 300, 300)  # training, validation, test
-WIDTHS = {"vae": {"encoder": (8,), "decoder": (8,)}, "gan": {"generator": (8,), "critic": (8,)}}
+WIDTHS = {"vae": {"encoder": (8,), "decoder": (8,)}}
+WIDTHS["gan"] = {"generator": (8,), "discriminator": (8,)}
 
 
 def shrink(monkeypatch):
     """Make every training draw few points and score few samples."""
-
-    def draw(target):
-        return targets.draw(target, torch.Generator().manual_seed(runs.DATA_SEED), SIZES)
-
-    monkeypatch.setattr(runs, "data", draw)
+    monkeypatch.setattr(targets, "SIZES", SIZES)
     for name, value in (("WATCHED", 400), ("SCORED", 500), ("TESTED", 50)):
-        monkeypatch.setattr(probes, name, value)
+        monkeypatch.setattr(evaluator, name, value)
 
 
 def recipe(name="gan", **values):
@@ -28,5 +26,5 @@ def recipe(name="gan", **values):
 
 def weights(run):
     """All weights of a run as one vector."""
-    networks = [network for network in (run.model, run.critic) if network is not None]
+    networks = [network for network in (run.model, run.discriminator) if network is not None]
     return torch.cat([p.detach().flatten() for net in networks for p in net.parameters()])

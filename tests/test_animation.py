@@ -1,62 +1,46 @@
-"""Films read back: as many frames as were given, in order, playable, and never half-written."""
+"""Films read back: every frame in sequence, playable, whole or absent, of the right points."""
 
-import struct
 import subprocess
-from dataclasses import dataclass
+from itertools import pairwise
+from types import SimpleNamespace
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from helpers import animation
+from helpers.animation import GanScene, VaeScene, pictures
+from helpers.maps import limits
+from helpers.metrics.modes import high_quality_fraction
+from helpers.plots import component_colours
+from helpers.targets import gmm5, grid25
 
-MIDDLE = (0.1, 0.1, 0.8, 0.75)  # left, bottom, width and height of the panel in the figure
-LOW = (0.1, 0.05, 0.8, 0.4)
-
-
-@dataclass
-class Step:
-    epoch: int
+N = 300
+TARGET = gmm5()
+TRUE = np.arange(N) % 5  # components of the fixed points
 
 
 class Walker:
-    """A black square that walks from left to right, one place an epoch."""
+    """A black square that walks from left to right, one step an epoch; `breaks` at one of them."""
 
-    def __init__(self, width: int = 128, height: int = 96, box: tuple = MIDDLE) -> None:
+    def __init__(self, width=128, height=96, box=(0.1, 0.1, 0.8, 0.75), breaks=None):
         self.figure = animation.canvas_figure(width, height)
         self.axes = self.figure.add_axes(box)
         self.axes.set(xlim=(-2, 12), ylim=(0, 1), xticks=[], yticks=[])
         self.axes.set_title("walk", loc="left")
         self.artists = self.axes.plot([], [], "ks", markersize=9, zorder=4)
+        self.breaks = breaks
 
-    def update(self, frame: Step) -> None:
+    def update(self, frame):
+        if frame.epoch == 4 and self.breaks:
+            raise self.breaks
         self.artists[0].set_data([frame.epoch], [0.5])
 
 
-def steps(n: int = 9) -> list[Step]:
-    return [Step(epoch) for epoch in range(1, n + 1)]
-
-
-def read(path) -> tuple[str, np.ndarray]:
-    """What the decoder says of the stream, and its frames (n, 96, 128, 3)."""
-    decoder = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)]
-    done = subprocess.run(
-        [*decoder, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True
-    )
-    lines = done.stderr.decode("utf-8", "replace").splitlines()
-    (stream,) = (line for line in lines if "Video: h264" in line)
-    return stream, np.frombuffer(done.stdout, np.uint8).reshape(-1, 96, 128, 3)
-
-
-def atoms(path) -> list[str]:
-    """Names of the top-level boxes of an mp4, in order."""
-    data, place, names = path.read_bytes(), 0, []
-    while place < len(data):
-        size, name = struct.unpack(">I4s", data[place : place + 8])
-        names.append(name.decode())
-        place += size
-    return names
+def steps(n=9):
+    return [SimpleNamespace(epoch=epoch) for epoch in range(1, n + 1)]
 
 
 def walker_epoch(frame: np.ndarray) -> float:
@@ -68,77 +52,54 @@ def walker_epoch(frame: np.ndarray) -> float:
     return (place - 0.1) / 0.8 * 14 - 2
 
 
-@pytest.fixture
-def film(tmp_path):
-    return animation.film(Walker(), steps(), tmp_path / "walk.mp4", fps=25)
+def read(path) -> tuple[str, np.ndarray]:
+    """What the decoder says of the stream, and its frames (n, 96, 128, 3)."""
+    decoder = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run([*decoder, *raw], capture_output=True, check=True)
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    (stream,) = (line for line in lines if "Video: h264" in line)
+    return stream, np.frombuffer(done.stdout, np.uint8).reshape(-1, 96, 128, 3)
 
 
-def test_film_has_every_frame_in_order(film):
+def test_a_film_has_every_frame_plays_at_once_and_ends_on_its_poster(tmp_path):
+    film = animation.film(Walker(), steps(), tmp_path / "walk.mp4", fps=25)
     stream, frames = read(film)
     assert all(word in stream for word in ("yuv420p", " 128x96", " 25 fps"))
-    assert len(frames) == 9
     assert np.allclose([walker_epoch(frame) for frame in frames], range(1, 10), atol=0.2)
-
-
-def test_film_can_start_before_it_is_loaded(film):
-    names = atoms(film)
-    assert names.index("moov") < names.index("mdat")
-
-
-def test_poster_is_the_last_frame(film):
-    poster = np.asarray(Image.open(film.with_suffix(".png")))
-    *_, last = animation.pictures(Walker(), steps())
-    assert np.array_equal(poster, last[..., :3])
-
-
-def test_cached_background_equals_a_full_redraw():
-    scene = Walker()
-    for picture in animation.pictures(scene, steps(4)):
-        cached = picture.copy()
-    scene.artists[0].set_animated(False)
-    scene.figure.canvas.draw()
-    assert np.array_equal(cached, np.asarray(scene.figure.canvas.buffer_rgba()))
-    assert (cached[..., 0] < 50).any()
-
-
-def test_a_second_film_of_one_scene_keeps_nothing_of_the_first():
-    used, fresh = Walker(), Walker()
-    *_, _ = animation.pictures(used, steps(9))
-    (again,) = animation.pictures(used, steps(1))
-    (first,) = animation.pictures(fresh, steps(1))
-    assert np.array_equal(again, first)
-
-
-def interrupted(error: BaseException):
-    yield from steps(3)
-    raise error
+    content = film.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")  # the index before the pictures
+    *_, last = pictures(Walker(), steps())
+    assert np.array_equal(np.asarray(Image.open(film.with_suffix(".png"))), last[..., :3])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("diverged")])
-def test_interrupted_film_leaves_nothing(tmp_path, error):
-    with pytest.raises(type(error)):
-        animation.film(Walker(), interrupted(error), tmp_path / "walk.mp4")
-    assert list(tmp_path.iterdir()) == []
+def test_an_interrupted_film_leaves_nothing_and_an_earlier_one_as_it_was(tmp_path, error):
+    path = tmp_path / "walk.mp4"
+    for before in ({}, {path: b"film", path.with_suffix(".png"): b"poster"}):
+        for file, content in before.items():
+            file.write_bytes(content)
+        with pytest.raises(type(error)):
+            animation.film(Walker(breaks=error), steps(), path)
+        assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_interrupted_film_leaves_the_earlier_one(film):
-    before = film.read_bytes(), film.with_suffix(".png").read_bytes()
-    with pytest.raises(KeyboardInterrupt):
-        animation.film(Walker(), interrupted(KeyboardInterrupt()), film)
-    assert (film.read_bytes(), film.with_suffix(".png").read_bytes()) == before
-
-
-@pytest.mark.parametrize("make", [animation.film, animation.gif])
-def test_no_frames_is_said_plainly(tmp_path, make):
-    with pytest.raises(ValueError, match=r"no frames for walk\.x: .*at least one snapshot"):
-        make(Walker(), iter([]), tmp_path / "walk.x")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_odd_sizes_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="129×96"):
-        animation.film(Walker(width=129), steps(), tmp_path / "walk.mp4")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: animation.film(Walker(), [], path), r"no frames for walk\.x: .*one snapshot"),
+        (lambda path: animation.gif(Walker(), [], path), r"no frames for walk\.x: .*one snapshot"),
+        (lambda path: animation.film(Walker(width=129), steps(), path), "129×96"),
+        (
+            lambda path: animation.filmstrip(Walker(), steps(), [1, 40], path),
+            "no frame for epoch 40: the 9 frames run from epoch 1 to 9",
+        ),
+    ],
+)
+def test_what_cannot_be_filmed_is_named_and_leaves_nothing(tmp_path, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(tmp_path / "walk.x")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("n", "shown"), [(1, [1]), (9, [1, 5, 9]), (10, [1, 5, 9, 10])])
@@ -156,7 +117,8 @@ def test_gif_shows_every_fourth_frame_and_the_last(tmp_path, n, shown):
 
 
 def test_filmstrip_has_one_column_an_epoch(tmp_path):
-    path = animation.filmstrip(Walker(box=LOW), steps(), [2, 5, 8], tmp_path / "strip.png")
+    low = Walker(box=(0.1, 0.05, 0.8, 0.4))
+    path = animation.filmstrip(low, steps(), [2, 5, 8], tmp_path / "strip.png")
     image = np.asarray(Image.open(path).convert("L"))
     (dark,) = np.nonzero(image[int(0.55 * len(image))] < 60)
     thirds = [dark[(dark >= a) & (dark < b)] for a, b in np.array([[0, 1], [1, 2], [2, 3]]) * 480]
@@ -165,15 +127,136 @@ def test_filmstrip_has_one_column_an_epoch(tmp_path):
     assert within[0] < within[1] - 80 < within[2] - 160
 
 
-def test_filmstrip_names_the_epoch_it_cannot_find(tmp_path):
-    with pytest.raises(ValueError, match="no frame for epoch 40: the 9 frames run from epoch 1 to"):
-        animation.filmstrip(Walker(), steps(), [1, 40], tmp_path / "strip.png")
+@pytest.mark.parametrize("epochs", [1, 2, 5, 6, 7, 10, 20, 30, 60, 250])
+def test_stills_start_at_the_first_epoch_and_end_at_the_last(epochs):
+    chosen = animation.stills(epochs)
+    assert (chosen[0], chosen[-1], len(chosen)) == (1, epochs, min(epochs, animation.STILLS))
+    gaps = [b - a for a, b in pairwise(chosen)]
+    assert all(gap > 0 for gap in gaps)
+    assert gaps == sorted(gaps)
 
 
-def test_replacing_is_all_or_nothing(tmp_path):
-    path = tmp_path / "new" / "note.txt"
-    with animation.replacing(path) as temporary:
-        temporary.write_text("done", encoding="utf-8")
-        assert not path.exists()
-    assert [p.name for p in path.parent.iterdir()] == ["note.txt"]
-    assert path.read_text(encoding="utf-8") == "done"
+def frame(epoch: int, latent: int = 2, n: int = N) -> SimpleNamespace:
+    rng = torch.Generator().manual_seed(epoch)
+    probe = {
+        "codes": 2 * torch.randn(n, latent, generator=rng),
+        "reconstructions": TARGET.sample(n, rng),
+        "samples": TARGET.sample(n, rng),
+    }
+    return SimpleNamespace(epoch=epoch, probe=probe)
+
+
+NOISE = torch.randn(N, 3, generator=torch.Generator().manual_seed(5))
+PROBE = SimpleNamespace(noise=NOISE, components=torch.from_numpy(TRUE))
+CASES = [("gan", GanScene, (960, 480)), ("vae", VaeScene, (1200, 410))]
+both = pytest.mark.parametrize(("family", "kind", "size"), CASES, ids=["gan", "vae"])
+
+
+def scene(family: str, target=TARGET):
+    return animation.scene_of(SimpleNamespace(family=family), target, PROBE)
+
+
+def shown(ax) -> np.ndarray:
+    """Rows x, y, component of every point that a panel shows, sorted by x."""
+    colours = component_colours(TARGET.k)
+    rows = [(*xy, colours.index(line.get_color())) for line in ax.lines for xy in line.get_xydata()]
+    return np.array(sorted(rows))
+
+
+def assert_shown(scene, *panels) -> None:
+    for ax, (points, components) in zip(scene.figure.axes, panels, strict=True):
+        columns = (*np.asarray(points)[:, :2].T, np.asarray(components))
+        assert np.allclose(shown(ax), np.array(sorted(zip(*columns, strict=True))))
+
+
+def test_gan_colours_noise_by_where_it_lands():
+    gan = scene("gan")
+    for n in (N, 200):  # of the noise, a frame may keep the first rows only
+        gan.update(frame(1, n=n))
+        samples = frame(1, n=n).probe["samples"]
+        landed = TARGET.classify(samples)
+        assert_shown(gan, (NOISE[:n], landed), (samples, landed))
+
+
+@pytest.mark.parametrize("latent", [2, 4])
+def test_vae_colours_codes_by_truth_and_samples_by_likelihood(latent):
+    vae, seen = scene("vae"), frame(1, latent).probe
+    vae.update(frame(1, latent))
+    samples = (seen["samples"], TARGET.classify(seen["samples"]))
+    assert_shown(vae, (seen["codes"], TRUE), (seen["reconstructions"], TRUE), samples)
+
+
+@both
+def test_frames_tell_epoch_and_share_and_limits_never_move(family, kind, size):
+    moving = scene(family)
+    before = [(*ax.get_xlim(), *ax.get_ylim()) for ax in moving.figure.axes]
+    wild = frame(3)
+    wild.probe["samples"] = 100 * wild.probe["samples"]
+    shapes = {picture.shape for picture in pictures(moving, [wild, frame(17)])}
+    share = high_quality_fraction(TARGET, frame(17).probe["samples"])
+    assert isinstance(moving, kind)
+    assert (moving.epoch.get_text(), moving.share.get_text()) == ("17", f"{100 * share:.1f}")
+    assert shapes == {(size[1], size[0], 4)}
+    assert before == [(*ax.get_xlim(), *ax.get_ylim()) for ax in moving.figure.axes]
+    assert before[1] == pytest.approx(limits(TARGET))
+
+
+@both
+def test_a_cached_background_equals_a_full_redraw(family, kind, size):
+    moving = scene(family)
+    *_, _ = pictures(moving, [frame(1), frame(2)])  # of which a second film keeps nothing
+    (cached,) = (picture.copy() for picture in pictures(moving, [frame(3)]))
+    for artist in moving.artists:
+        artist.set_animated(False)
+    moving.figure.canvas.draw()
+    assert np.array_equal(cached, np.asarray(moving.figure.canvas.buffer_rgba()))
+
+
+@both
+def test_all_text_lies_inside_the_picture_and_none_overlaps(family, kind, size):
+    moving = scene(family)
+    moving.update(frame(100))
+    moving.share.set_text("100.0")
+    moving.figure.canvas.draw()
+    words = [*moving.figure.texts, *(ax._left_title for ax in moving.figure.axes)]
+    boxes = [text.get_window_extent() for text in words if text.get_text()]
+    boxes += [part.get_window_extent() for part in (*moving.figure.legends, *moving.figure.axes)]
+    whole = moving.figure.bbox
+    assert all(whole.x0 <= box.x0 and box.x1 <= whole.x1 for box in boxes)
+    assert all(whole.y0 <= box.y0 and box.y1 <= whole.y1 for box in boxes)
+    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+
+
+def test_many_components_have_no_legend():
+    assert not scene("gan", grid25()).figure.legends
+    assert scene("gan").figure.legends
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "message"),
+    [
+        ("gan", frame(1, n=N + 1), "noise has 300 points where 301 are needed"),
+        ("vae", frame(1, n=7), "codes has 7 points where 300 are needed"),
+        ("vae", frame(1, latent=1), r"codes has shape \(300, 1\): a film draws .* two dimensions"),
+    ],
+)
+def test_wrong_counts_and_shapes_are_named(family, given, message):
+    with pytest.raises(ValueError, match=message):
+        scene(family).update(given)
+
+
+@both
+def test_a_run_has_a_film_a_poster_a_strip_and_a_gif(tmp_path, family, kind, size):
+    recipe, frames = SimpleNamespace(family=family), [frame(1), frame(2)]
+    run = SimpleNamespace(frames=frames, recipe=recipe, target=TARGET)
+    paths = animation.film_run(run, PROBE, tmp_path / "media" / "x.mp4")
+    assert [path.name for path in paths] == ["x.mp4", "x.png", "x_strip.png", "x.gif"]
+    assert sorted(paths) == sorted((tmp_path / "media").iterdir())
+    assert paths[0].read_bytes()[4:8] == b"ftyp"  # how every mp4 begins
+    with Image.open(paths[1]) as poster, Image.open(paths[3]) as small:
+        assert (poster.size, small.size[0]) == (size, 420)
+
+
+def test_a_target_may_bring_a_scene_of_its_own():
+    own = Walker()
+    assert scene("gan", SimpleNamespace(scene=lambda: own)) is own

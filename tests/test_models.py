@@ -4,17 +4,34 @@ import math
 
 import pytest
 import torch
+from small import recipe as small
 from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from helpers import models
+from helpers import experiments, models
+from helpers.targets import GaussianMixture, gmm5
 
 STANDARD = models.Standard(torch.tensor([0.5, -1.0]), torch.tensor([2.0, 3.0]))
+TARGET = gmm5()
+POINTS = TARGET.sample(500, torch.Generator().manual_seed(1))
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def networks(recipe, seed: int = 0, target=TARGET, points=POINTS) -> tuple[nn.Module, ...]:
+    return target.networks(recipe, points, rng(seed))
 
 
 def gaussian(generator, n=40, d=3) -> models.Gaussian:
     draws = torch.randn(2, n, d, generator=generator, dtype=torch.float64)
     return models.Gaussian(draws[0], 0.7 * draws[1])
+
+
+def one_scale(generator, n=40) -> models.Gaussian:
+    """One scale for all dimensions, which counts once in each."""
+    return models.Gaussian(torch.randn(n, 3, generator=generator).double(), torch.tensor([0.3]))
 
 
 def plane_gaussian(generator, n=40) -> models.PlaneGaussian:
@@ -25,50 +42,20 @@ def plane_gaussian(generator, n=40) -> models.PlaneGaussian:
 def as_torch(p: models.Gaussian | models.PlaneGaussian):
     """The same distribution as torch writes it."""
     if isinstance(p, models.Gaussian):
-        return Independent(Normal(p.mean, p.log_scale.exp()), 1)
+        return Independent(Normal(p.mean, p.log_scale.exp().expand(p.mean.shape)), 1)
     lower = torch.diag_embed(p.log_diagonal.exp())
     lower[..., 1, 0] = p.below
     return MultivariateNormal(p.mean, scale_tril=lower)
 
 
-# -------------------------------------------------------------------------------------- sizes
-
-
-def test_parameter_counts_are_the_assignments():
-    encoder = models.Encoder(STANDARD, (128, 64), 2)
-    decoder = models.Decoder(STANDARD, (64, 128), 2, "unit")
-    assert models.parameters(models.VAE(encoder, decoder, 2)) == 18_054
-    assert models.parameters(models.Generator(STANDARD, (64, 64), 2)) == 4_482
-    assert models.parameters(models.Critic(STANDARD, (128, 128))) == 17_537
-
-
-@pytest.mark.parametrize(("variance", "more"), [("unit", 0), ("scale", 1), ("full", 3 * (5 + 1))])
-def test_a_decoders_variance_costs_what_it_should(variance, more):
-    plain = 2 * 5 + 5 + 5 * 2 + 2
-    assert models.parameters(models.Decoder(STANDARD, (5,), 2, variance)) == plain + more
-
-
-def test_frozen_parameters_are_not_counted():
-    layer = nn.Linear(3, 4)
-    layer.bias.requires_grad_(False)
-    assert models.parameters(layer) == 12
-
-
 # ---------------------------------------------------------------------------------- densities
 
 
-@pytest.mark.parametrize("make", [gaussian, plane_gaussian])
+@pytest.mark.parametrize("make", [gaussian, one_scale, plane_gaussian])
 def test_log_density_is_that_of_torch(make, generator):
     p = make(generator)
     x = p.mean + 2 * torch.randn(p.mean.shape, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(p.log_prob(x), as_torch(p).log_prob(x))
-
-
-def test_one_scale_for_all_dimensions_counts_once_in_each():
-    p = models.Gaussian(torch.zeros(4, 2), torch.tensor([0.3]))
-    spread = as_torch(models.Gaussian(p.mean, torch.full((4, 2), 0.3)))
-    x = torch.tensor([[0.0, 1], [2, 3], [-1, 0], [1, 1]])
-    torch.testing.assert_close(p.log_prob(x), spread.log_prob(x))
 
 
 def test_kl_to_the_prior_is_that_of_torch(generator):
@@ -100,24 +87,16 @@ def test_gradient_flows_through_a_sample(generator):
 # ------------------------------------------------------------------------------------- layers
 
 
-def test_actnorm_measures_mean_zero_and_variance_one(generator):
-    h = torch.randn(500, 4, generator=generator) * torch.tensor([0.1, 1, 5, 30]) + 7
-    layer = models.ActNorm(4)
-    layer.measure(h)
-    torch.testing.assert_close(layer(h).mean(0), torch.zeros(4), atol=1e-4, rtol=0)
-    torch.testing.assert_close(layer(h).var(0), torch.ones(4), atol=1e-4, rtol=0)
-    assert all(p.requires_grad for p in layer.parameters())
-
-
 def test_every_actnorm_of_a_fresh_network_is_measured(generator):
     net = models.mlp((2, 8, 6, 1), nn.ReLU(), normalise=True)
-    u = torch.randn(300, 2, generator=generator)
+    u = torch.randn(300, 2, generator=generator) * torch.tensor([0.1, 30]) + 7
     models.initialise(net, generator, u)
     for layer in net:
         u = layer(u)
         if isinstance(layer, models.ActNorm):
             torch.testing.assert_close(u.mean(0), torch.zeros(u.shape[1]), atol=1e-4, rtol=0)
             torch.testing.assert_close(u.std(0), torch.ones(u.shape[1]), atol=1e-4, rtol=0)
+    assert [type(layer) for layer in net] == [nn.Linear, models.ActNorm, nn.ReLU] * 2 + [nn.Linear]
 
 
 def test_fresh_weights_come_from_the_generator_alone():
@@ -125,7 +104,7 @@ def test_fresh_weights_come_from_the_generator_alone():
     before = torch.random.get_rng_state()
     draws = []
     for seed in (1, 1, 2):
-        models.initialise(net, torch.Generator().manual_seed(seed), u)
+        models.initialise(net, rng(seed), u)
         draws.append(nn.utils.parameters_to_vector(net.parameters()))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(draws[0], draws[1])
@@ -140,20 +119,7 @@ def test_fresh_weights_fill_the_range_of_their_fan_in(generator):
     assert weight.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.03)
 
 
-def test_layers_alternate_as_asked():
-    kinds = [type(layer) for layer in models.mlp((2, 3, 4, 1), nn.ReLU(), normalise=True)]
-    hidden = [nn.Linear, models.ActNorm, nn.ReLU]
-    assert kinds == [*hidden, *hidden, nn.Linear]
-
-
 # ----------------------------------------------------------------------------------- networks
-
-
-def test_standardising_and_restoring_cancel(generator):
-    network = models.Generator(STANDARD, (4,), 2)
-    x = torch.randn(20, 2, generator=generator)
-    torch.testing.assert_close(network.restore(network.standardise(x)), x)
-    torch.testing.assert_close(network.standardise(STANDARD.location), torch.zeros(2))
 
 
 def test_encoder_reads_standardised_points_and_halves_the_log_variance(generator):
@@ -164,13 +130,28 @@ def test_encoder_reads_standardised_points_and_halves_the_log_variance(generator
     torch.testing.assert_close(torch.exp(2 * encoder(x).log_scale), out[:, 3:].exp())
 
 
-def test_a_silent_full_decoder_starts_at_a_tenth_of_the_data():
+def test_discriminator_reads_standardised_points_and_gives_one_number_a_point(generator):
+    discriminator = models.Discriminator(STANDARD, (8,))
+    x = torch.randn(7, 2, generator=generator)
+    expected = discriminator.net((x - STANDARD.location) / STANDARD.scale).squeeze(1)
+    assert discriminator(x).shape == (7,)
+    torch.testing.assert_close(discriminator(x), expected)
+
+
+@pytest.mark.parametrize(("variance", "more"), [("unit", 0), ("scale", 1), ("full", 3 * (5 + 1))])
+def test_a_decoders_variance_costs_what_it_should(variance, more):
+    plain = 2 * 5 + 5 + 5 * 2 + 2
+    decoder = models.Decoder(STANDARD, (5,), 2, variance)
+    assert models.count_parameters(decoder) == plain + more
+
+
+def test_a_full_decoder_that_says_nothing_starts_at_a_tenth_of_the_data():
     decoder = models.Decoder(STANDARD, (4,), 2, "full")
     for p in decoder.net.parameters():
         nn.init.zeros_(p)
     p = as_torch(decoder(torch.zeros(1, 2)))
     torch.testing.assert_close(p.mean[0], STANDARD.location)
-    torch.testing.assert_close(p.stddev[0], models.SHARP * STANDARD.scale)
+    torch.testing.assert_close(p.stddev[0], 0.1 * STANDARD.scale)
 
 
 def test_unit_variance_is_a_squared_error(generator):
@@ -183,6 +164,7 @@ def test_unit_variance_is_a_squared_error(generator):
 @pytest.mark.parametrize("variance", ["unit", "scale", "full"])
 def test_a_vae_draws_with_its_decoders_noise(variance, generator):
     decoder = models.Decoder(STANDARD, (4,), 2, variance)
+    models.initialise(decoder.net, generator, torch.zeros(1, 2))
     vae = models.VAE(models.Encoder(STANDARD, (4,), 2), decoder, 2)
     z = torch.tensor([[0.3, -0.2]]).expand(40_000, 2)
     with torch.no_grad():
@@ -191,17 +173,109 @@ def test_a_vae_draws_with_its_decoders_noise(variance, generator):
         torch.testing.assert_close(vae.decode(z[:1]), decoder(z[:1]).mean)
 
 
-@pytest.mark.parametrize(("activation", "slope"), [("leaky", 0.2), ("relu", 0.0)])
-def test_a_generators_activation_has_the_slope_it_says(activation, slope):
-    network = models.Generator(STANDARD, (4,), 2, activation)
-    assert network.net[1](torch.tensor(-1.0)).item() == pytest.approx(-slope)
-    z = torch.zeros(3, 2)
-    assert torch.equal(network.draw(z), network.decode(z))
+# -------------------------------------------------------------------- networks from a recipe
 
 
-def test_a_critic_gives_one_number_a_point(generator):
-    critic = models.Critic(STANDARD, (8,))
-    x = torch.randn(7, 2, generator=generator)
-    expected = critic.net((x - STANDARD.location) / STANDARD.scale).squeeze(1)
-    assert critic(x).shape == (7,)
-    torch.testing.assert_close(critic(x), expected)
+def test_the_assignments_networks_have_its_sizes():
+    (vae,) = networks(experiments.named("vae"))
+    generator, discriminator = networks(experiments.named("gan"))
+    # widths n to m: n·m weights and m biases; an ActNorm has 2 numbers a unit
+    linear = [(2, 128), (128, 64), (64, 4), (2, 64), (64, 128), (128, 2)]
+    expected = sum(n * m + m for n, m in linear) + 2 * (128 + 64)
+    assert models.count_parameters(vae) == expected == 18_054
+    assert models.count_parameters(generator) == 3 * 64 + 65 * 64 + 65 * 2 == 4_482
+    expected = 3 * 128 + 129 * 128 + 129 + 2 * (128 + 128)
+    assert models.count_parameters(discriminator) == expected == 17_537
+
+
+@pytest.mark.parametrize("name", ["vae", "gan"])
+def test_networks_see_the_target_with_mean_zero_and_unit_scale(name):
+    x = TARGET.sample(200_000, rng())
+    for network in networks(experiments.named(name)):
+        part = getattr(network, "encoder", network)
+        assert part.standardise(x).mean(0).tolist() == pytest.approx([0, 0], abs=0.01)
+        assert part.standardise(x).std(0).tolist() == pytest.approx([1, 1], abs=0.01)
+
+
+def test_a_target_far_away_and_stretched_starts_as_well():
+    covariance = torch.diag(torch.tensor([100.0, 0.01], dtype=torch.float64))[None]
+    one = torch.ones(1, dtype=torch.float64)
+    far = GaussianMixture("far", one, torch.tensor([[1e3, -5.0]]).double(), covariance)
+    points = far.sample(500, rng())
+    generator, discriminator = networks(experiments.named("gan"), target=far, points=points)
+    z = (generator(torch.randn(500, 2, generator=rng())) - far.mean) / far.std
+    assert z.abs().max() < 5
+    assert discriminator(points).abs().max() < 20
+
+
+@pytest.mark.parametrize("norm", ["actnorm", "none"])
+def test_a_discriminator_starts_the_same_with_an_actnorm_and_without(norm):
+    """The norms start as the identity; only training tells the two kinds apart."""
+    _, discriminator = networks(small(discriminator_norm=norm))
+    layers = [layer for layer in discriminator.net if isinstance(layer, nn.Linear)]
+    hidden = nn.functional.leaky_relu(layers[0](discriminator.standardise(POINTS)), 0.2)
+    torch.testing.assert_close(discriminator(POINTS), layers[1](hidden)[:, 0])
+    norms = [layer for layer in discriminator.net if isinstance(layer, models.ActNorm)]
+    assert len(norms) == {"actnorm": 1, "none": 0}[norm]
+
+
+def test_the_leak_is_the_slope_below_zero_of_the_generator_alone():
+    slopes = [
+        {layer.negative_slope for layer in network.net if isinstance(layer, nn.LeakyReLU)}
+        for network in networks(small(leak=0.01))
+    ]
+    assert slopes == [{0.01}, {0.2}]
+
+
+def test_frozen_layers_keep_their_names_and_do_not_learn():
+    free, _ = networks(small(activation="relu"))
+    network, _ = networks(small(activation="relu", frozen=1))
+    assert network.state_dict().keys() == free.state_dict().keys()
+    assert models.count_parameters(network) == models.count_parameters(free) - (2 * 8 + 8)
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    network(torch.ones(4, 2)).square().sum().backward()
+    torch.optim.SGD(network.parameters(), lr=0.1).step()
+    moved = {name for name, v in network.state_dict().items() if not torch.equal(v, before[name])}
+    assert moved == {"net.2.weight", "net.2.bias"}
+
+
+@pytest.mark.parametrize("variance", ["unit", "scale", "full"])
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_a_warm_generator_is_the_decoders_mean_map(variance, frozen):
+    (vae,) = networks(small("vae", variance=variance), seed=1)
+    network, _ = networks(small(activation="relu", frozen=frozen), seed=2)
+    z = torch.randn(100, 2, generator=rng(3))
+    assert not torch.allclose(network(z), vae.decode(z))
+    models.start_from_decoder(network, vae.decoder)
+    torch.testing.assert_close(network(z), vae.decode(z))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"generator": (9,)}, "generator 2-9-2 ReLU and decoder 2-8-2 ReLU differ; give the"),
+        ({"generator": (8, 8)}, "generator 2-8-8-2 ReLU and decoder 2-8-2 ReLU differ"),
+        ({"latent": 3}, "generator 3-8-2 ReLU and decoder"),
+        ({"activation": "leaky"}, "generator 2-8-2 LeakyReLU and decoder 2-8-2 ReLU differ"),
+    ],
+)
+def test_a_generator_of_another_form_cannot_start_warm_and_stays_as_it_is(values, message):
+    (vae,) = networks(small("vae"), seed=1)
+    network, _ = networks(small(**{"activation": "relu", **values}))
+    before = network(torch.ones(1, network.latent))
+    with pytest.raises(models.BadNetwork, match=message) as caught:
+        models.start_from_decoder(network, vae.decoder)
+    assert "\n" not in str(caught.value)
+    assert torch.equal(network(torch.ones(1, network.latent)), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("vae", {"variance": "bernoulli"}, "variance = bernoulli: for images; .*take unit, scale"),
+        ("gan", {"generator_norm": "none"}, "generator_norm = none: for images; in the plane"),
+    ],
+)
+def test_what_only_images_have_is_refused_in_the_plane(name, values, message):
+    with pytest.raises(models.BadNetwork, match=message):
+        networks(small(name, **values))

@@ -7,27 +7,28 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from helpers import objectives
+from helpers import experiments, objectives
 from helpers.models import Gaussian
 
 W, BIAS = torch.tensor([0.6, -1.1]), 0.3
 POINT = torch.tensor([[0.0, 1.5]])  # where the posterior is poor
 MIX = torch.tensor([[0.25], [0.5], [0.9], [0.0], [1.0], [0.7]])
 NO_PENALTY = torch.tensor(0.0)
-GAMES = {
+GANS = {
     "non-saturating": objectives.NonSaturating(),
-    "least squares": objectives.LeastSquares(),
-    "Wasserstein": objectives.WassersteinGP(),
+    "least-squares": objectives.LeastSquares(),
+    "wgan-gp": objectives.WassersteinGP(),
     "relativistic": objectives.Relativistic(),
 }
 
 
 def encoder(x):
     """A posterior that is wrong on purpose: (n, 2) to codes of size 1."""
-    return Gaussian(0.4 * x[:, :1], (0.1 * x[:, 1:] - 0.8))
+    return Gaussian(0.4 * x[:, :1], 0.1 * x[:, 1:] - 0.8)
 
 
 def decoder(z):
+    """A curve in the plane: codes (..., 1) to (..., 2)."""
     return Gaussian(torch.cat([z, 0.5 * z.square()], -1), torch.full((2,), -0.2))
 
 
@@ -37,6 +38,7 @@ def narrow(scale: float):
 
 
 def exact(p: Gaussian):
+    """The same distribution as torch writes it."""
     return Independent(Normal(p.mean, p.log_scale.exp().expand(p.mean.shape)), 1)
 
 
@@ -46,6 +48,11 @@ def linear(x):
 
 def silent(x):
     return 0 * x[:, 0]
+
+
+def scaled(factor: float):
+    """The linear discriminator with its scores multiplied."""
+    return lambda x: factor * linear(x)
 
 
 @pytest.fixture
@@ -136,65 +143,109 @@ def test_autoencoder_ignores_noise_and_weight(x):
 
 
 def test_non_saturating_is_binary_cross_entropy(x, fake):
-    entropy, game = nn.BCEWithLogitsLoss(), objectives.NonSaturating()
+    entropy, gan = nn.BCEWithLogitsLoss(), objectives.NonSaturating()
     ones, zeros = torch.ones(6), torch.zeros(6)
-    on_critic = game.critic(linear, x, fake, MIX, NO_PENALTY)
-    torch.testing.assert_close(on_critic, entropy(linear(x), ones) + entropy(linear(fake), zeros))
-    torch.testing.assert_close(game.generator(linear, x, fake), entropy(linear(fake), ones))
+    on_discriminator = gan.discriminator(linear, x, fake, MIX, NO_PENALTY)
+    torch.testing.assert_close(
+        on_discriminator, entropy(linear(x), ones) + entropy(linear(fake), zeros)
+    )
+    torch.testing.assert_close(gan.generator(linear, x, fake), entropy(linear(fake), ones))
 
 
-def test_a_critic_that_says_nothing_pays_log_two_a_question(x, fake):
-    """Two questions for the cross-entropy's critic (real, fake), one for everyone else."""
-    log2, (cross, _, _, pairs) = math.log(2), GAMES.values()
-    assert cross.critic(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(2 * log2)
+def test_a_discriminator_that_says_nothing_pays_log_two_a_question(x, fake):
+    """The cross-entropy asks a discriminator two questions (real, fake), all others one."""
+    log2, cross, pairs = math.log(2), GANS["non-saturating"], GANS["relativistic"]
+    assert cross.discriminator(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(2 * log2)
     assert cross.generator(silent, x, fake).item() == pytest.approx(log2)
-    assert pairs.critic(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(log2)
+    assert pairs.discriminator(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(log2)
     assert pairs.generator(silent, x, fake).item() == pytest.approx(log2)
 
 
 def test_least_squares_is_half_the_squared_error_to_the_labels(x, fake):
-    error, game = nn.MSELoss(), objectives.LeastSquares()
+    error, gan = nn.MSELoss(), objectives.LeastSquares()
     ones, zeros = torch.ones(6), torch.zeros(6)
     expected = 0.5 * (error(linear(x), ones) + error(linear(fake), zeros))
-    torch.testing.assert_close(game.critic(linear, x, fake, MIX, NO_PENALTY), expected)
+    torch.testing.assert_close(gan.discriminator(linear, x, fake, MIX, NO_PENALTY), expected)
     expected = 0.5 * error(linear(fake), ones)
-    torch.testing.assert_close(game.generator(linear, x, fake), expected)
+    torch.testing.assert_close(gan.generator(linear, x, fake), expected)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 10.0])
 def test_wasserstein_penalty_of_a_linear_critic(x, fake, weight):
-    game = objectives.WassersteinGP()
-    value = game.critic(linear, x, fake, MIX, torch.tensor(weight))
+    gan = objectives.WassersteinGP()
+    value = gan.discriminator(linear, x, fake, MIX, torch.tensor(weight))
     means = ((fake - x) @ W).mean()
     torch.testing.assert_close(value, means + weight * (W.norm() - 1) ** 2)
-    torch.testing.assert_close(game.generator(linear, x, fake), -(fake @ W).mean() - BIAS)
+    torch.testing.assert_close(gan.generator(linear, x, fake), -(fake @ W).mean() - BIAS)
 
 
 def test_wasserstein_penalty_is_taken_between_partners(x, fake):
-    """With critic ‖x‖²/2 the slope at a point is its own length."""
+    """With a critic ‖x‖²/2 the slope at a point is its own length."""
 
     def bowl(points):
         return 0.5 * points.square().sum(-1)
 
     between = MIX * x + (1 - MIX) * fake
     expected = (between.norm(dim=1) - 1).square().mean()
-    game = objectives.WassersteinGP()
-    both = [game.critic(bowl, x, fake, MIX, torch.tensor(w)) for w in (1.0, 0.0)]
+    gan = objectives.WassersteinGP()
+    both = [gan.discriminator(bowl, x, fake, MIX, torch.tensor(w)) for w in (1.0, 0.0)]
     torch.testing.assert_close(both[0] - both[1], expected)
 
 
 def test_relativistic_scores_differences_of_partners(x, fake):
     entropy, ones = nn.BCEWithLogitsLoss(), torch.ones(6)
-    game, gap = objectives.Relativistic(), linear(x) - linear(fake)
-    value = game.critic(linear, x, fake, MIX, NO_PENALTY)
+    gan, gap = objectives.Relativistic(), linear(x) - linear(fake)
+    value = gan.discriminator(linear, x, fake, MIX, NO_PENALTY)
     torch.testing.assert_close(value, entropy(gap, ones))
-    torch.testing.assert_close(game.generator(linear, x, fake), entropy(-gap, ones))
+    torch.testing.assert_close(gan.generator(linear, x, fake), entropy(-gap, ones))
 
 
 def test_relativistic_adds_r1_and_r2(x, fake):
-    game = objectives.Relativistic()
-    both = [game.critic(linear, x, fake, MIX, torch.tensor(w)) for w in (0.3, 0.0)]
+    gan = objectives.Relativistic()
+    both = [gan.discriminator(linear, x, fake, MIX, torch.tensor(w)) for w in (0.3, 0.0)]
     torch.testing.assert_close(both[0] - both[1], 0.3 * W.square().sum())  # a half from each
+
+
+# ------------------------------------------------------------------------------------- units
+
+
+@pytest.mark.parametrize(("unit", "degree"), [("score", 1), ("squared score", 2)])
+def test_a_loss_in_scores_grows_with_that_power_of_them(unit, degree, x, fake):
+    """Over scores times 0, 1, 2, ... differences vanish above that degree, and not at it."""
+    (gan,) = (gan for gan in GANS.values() if gan.unit == unit)
+    parts = [(scaled(factor), x, fake) for factor in range(degree + 2)]
+    for losses in (
+        torch.stack([gan.discriminator(*part, MIX, NO_PENALTY) for part in parts]),
+        torch.stack([gan.generator(*part) for part in parts]),
+    ):
+        assert losses.diff(n=degree + 1).abs().item() < 1e-4
+        assert (losses.diff(n=degree).abs() > 0.01).all()
+
+
+def test_a_loss_in_nats_is_minus_the_logarithm_of_a_probability(x, fake):
+    """Those of a fake that passes and of one that does not add up to one, whatever the score."""
+    found = [gan for gan in GANS.values() if gan.unit == "nats"]
+    assert len(found) == 2
+    for gan in found:
+        passes = gan.generator(linear, x[:1], fake[:1])
+        other = gan.generator(scaled(-1), x[:1], fake[:1])
+        assert ((-passes).exp() + (-other).exp()).item() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kind", [objectives.ELBO, objectives.IWAE, objectives.Autoencoder], ids=lambda k: k.__name__
+)
+def test_a_loss_in_nats_adds_the_logarithm_when_data_are_stretched(kind, x):
+    """Data and decoder in units e times as small: a density in the plane is e² times as low."""
+    assert kind.unit == "nats"
+
+    def stretched(z):
+        return Gaussian(math.e * decoder(z).mean, decoder(z).log_scale + 1)
+
+    eps, one = noise(kind().samples), torch.tensor(1.0)
+    there = kind()(lambda points: encoder(points / math.e), stretched, math.e * x, eps, one)
+    here = kind()(encoder, decoder, x, eps, one)
+    torch.testing.assert_close(there.loss, here.loss + 2)
 
 
 # ---------------------------------------------------------------------------------- gradients
@@ -217,18 +268,23 @@ def test_input_gradient_is_autograds_and_can_be_differentiated_again(x):
     torch.testing.assert_close(*twice)
 
 
-@pytest.mark.parametrize("name", GAMES)
-def test_each_player_pulls_its_own_way(name, x, fake):
-    """A critic gains by raising real above fake; a generator by climbing the critic."""
-    game, slope = GAMES[name], torch.zeros(2, requires_grad=True)
-    game.critic(lambda p: p @ slope, x, fake, MIX, NO_PENALTY).backward()
+@pytest.mark.parametrize("name", GANS)
+def test_each_network_pulls_its_own_way(name, x, fake):
+    """A discriminator gains by raising real above fake; a generator by climbing its scores."""
+    gan, slope = GANS[name], torch.zeros(2, requires_grad=True)
+    gan.discriminator(lambda p: p @ slope, x, fake, MIX, NO_PENALTY).backward()
     assert torch.dot(-slope.grad, x.mean(0) - fake.mean(0)) > 0
     moved = fake.clone().requires_grad_()
-    game.generator(lambda p: 0.1 * (p @ W), x, moved).backward()
+    gan.generator(lambda p: 0.1 * (p @ W), x, moved).backward()
     assert (-moved.grad @ W > 0).all()
 
 
-def test_both_batches_keep_their_places(x, fake):
-    on_real, on_fake = objectives.logits(linear, x, fake)
-    torch.testing.assert_close(on_real, linear(x))
-    torch.testing.assert_close(on_fake, linear(fake))
+# --------------------------------------------------------------------------- from a recipe
+
+
+def test_every_recipe_has_the_objective_it_names_of_its_own_family():
+    for recipe in experiments.RECIPES.values():
+        found = objectives.build(recipe)
+        assert type(found) is objectives.BY_NAME[recipe.objective]
+        assert hasattr(found, "generator") == (recipe.family == "gan")
+        assert getattr(found, "samples", 1) == getattr(recipe, "samples", 1)

@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
@@ -63,48 +62,38 @@ def test_names_of_one_role_share_a_colour_and_no_two_look_alike():
     assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == len(names)
 
 
-def test_style_is_legible_and_leaves_the_backend_alone():
-    with matplotlib.rc_context():
-        backend = matplotlib.get_backend()
-        plots.use_style()
-        sizes = [matplotlib.rcParams[key] for key in ("font.size", "xtick.labelsize")]
-        assert matplotlib.get_backend() == backend
-        assert min(sizes) >= 9
-        assert matplotlib.rcParams["legend.fontsize"] >= 9
-
-
 def beaten(i: int, costs: np.ndarray, losses: np.ndarray) -> bool:
     """By the definition: some run is no worse in both and better in one."""
     no_worse = (costs <= costs[i]) & (losses <= losses[i])
     return bool((no_worse & ((costs < costs[i]) | (losses < losses[i]))).any())
 
 
-@pytest.mark.parametrize("better", ["lower", "higher"])
-def test_front_holds_exactly_the_unbeaten(better):
+def test_front_holds_exactly_the_unbeaten():
     rng = np.random.default_rng(5)
     for _ in range(50):
-        costs, quality = rng.integers(0, 9, (2, 15)).astype(float)  # many ties
-        losses = quality if better == "lower" else -quality
-        unbeaten = {i for i in range(15) if not beaten(i, costs, losses)}
-        kept = plots.front(costs, quality, better)
-        pairs = {(costs[i], quality[i]) for i in unbeaten}
-        assert {(costs[i], quality[i]) for i in kept} == pairs
-        assert len(kept) == len(pairs)
+        costs, losses = rng.integers(0, 9, (2, 15)).astype(float)  # many ties
+        unbeaten = {(costs[i], losses[i]) for i in range(15) if not beaten(i, costs, losses)}
+        kept = plots.front(costs, losses)
+        assert {(costs[i], losses[i]) for i in kept} == unbeaten
+        assert len(kept) == len(unbeaten)
         assert (np.diff(costs[kept]) > 0).all()
 
 
-def test_front_names_a_direction_it_does_not_know():
-    with pytest.raises(ValueError, match="better='up'"):
-        plots.front([1], [1], better="up")
+def test_losses_count_epochs_from_one_in_the_unit_of_the_objective(ax):
+    plots.losses(ax, {"generator": [3.0, 2.0], "discriminator": [1.0, 1.5]}, "squared score")
+    assert ax.lines[0].get_xydata().tolist() == [[1, 3], [2, 2]]
+    assert ax.get_ylabel() == "loss (squared score)"
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["generator", "discriminator"]
 
 
-def test_losses_count_epochs_from_one(ax):
-    plots.losses(ax, {"generator": [3.0, 2.0], "critic": [1.0, 1.5]})
-    x, y = ax.lines[0].get_data()
-    assert list(x) == [1, 2]
-    assert list(y) == [3, 2]
-    assert ax.get_ylabel() == "loss (nats)"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["generator", "critic"]
+def test_a_missing_value_is_a_gap(ax):
+    plots.losses(ax, {"kl": [None, 2.0, None, 1.0], "loss": [None] * 4}, "nats")
+    plots.by_epoch(ax, [1, 2, 3], {"GAN": [[1.0, None, 3.0], [3.0, 4.0, 3.0]]}, "KL")
+    kl, loss, score = (line.get_ydata() for line in ax.lines)
+    assert np.array_equal(kl, [np.nan, 2, np.nan, 1], equal_nan=True)
+    assert np.isnan(loss).all()
+    assert np.array_equal(score, [2, np.nan, 3], equal_nan=True)
 
 
 @pytest.mark.parametrize("draw", [plots.by_epoch, plots.perturbation])
@@ -121,19 +110,14 @@ def test_bands_run_from_the_lowest_seed_to_the_highest(ax, draw):
         assert (heights.min(), heights.max()) == (low, high)
 
 
-def test_reference_is_a_line_in_a_band(ax):
-    plots.reference(ax, (1.0, 2.0, 4.0))
-    (band,), (line,) = ax.patches, ax.lines
-    assert (band.get_y(), band.get_height()) == (1, 3)
-    assert set(line.get_ydata()) == {2.0}
-
-
-def test_no_reference_draws_nothing_and_no_width_draws_no_band(ax):
-    plots.reference(ax, None)
-    assert not ax.lines
-    plots.reference(ax, (5.0, 5.0, 5.0))
-    assert len(ax.lines) == 1
-    assert not ax.patches
+@pytest.mark.parametrize(
+    ("truth", "bands", "lines"),
+    [((1.0, 2.0, 4.0), [(1, 3)], [2]), ((5.0, 5.0, 5.0), [], [5]), (None, [], [])],
+)
+def test_reference_is_a_line_in_a_band_where_it_has_a_width(ax, truth, bands, lines):
+    plots.reference(ax, truth)
+    assert [(band.get_y(), band.get_height()) for band in ax.patches] == bands
+    assert [line.get_ydata()[0] for line in ax.lines] == lines
 
 
 def test_spread_shows_every_seed_and_the_mean(ax):

@@ -3,15 +3,16 @@
 import copy
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from scipy import stats
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from helpers import targets
+from helpers import files, targets
 
-NAMES = sorted(targets.NAMED)
+NAMES = sorted(targets.MIXTURES)
 SOUND = {
     "weights": [0.4, 0.6],
     "means": [[0, 0], [3, 1]],
@@ -62,6 +63,13 @@ def test_mahalanobis_distance_uses_the_inverse_covariance(generator):
     torch.testing.assert_close(target.mahalanobis2(x), expected)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_moments_of_the_whole_are_those_of_torch(name):
+    target = targets.named(name)
+    torch.testing.assert_close(target.mean, reference(target).mean)
+    torch.testing.assert_close(target.std, reference(target).stddev)
+
+
 # --------------------------------------------------------------------------------- entropy
 
 
@@ -81,10 +89,9 @@ def test_entropy_is_the_mean_surprise_of_samples(name, generator):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_entropy_stands_when_the_nodes_are_doubled(name):
+def test_entropy_stands_when_the_nodes_are_halved(name):
     target = targets.named(name)
-    assert target.entropy(nodes=64) == pytest.approx(target.entropy(nodes=32), abs=1e-5)
-    assert target.entropy() == target.entropy(nodes=64)
+    assert target.entropy() == pytest.approx(target.entropy(nodes=32), abs=1e-5)
 
 
 # --------------------------------------------------------------------------------- samples
@@ -115,20 +122,25 @@ def test_squared_radius_of_samples_is_chi_square_with_two_degrees(generator):
     assert stats.kstest(radius2.numpy(), stats.chi2(2).cdf).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_moments_of_the_whole_are_those_of_torch(name):
-    target = targets.named(name)
-    torch.testing.assert_close(target.mean, reference(target).mean)
-    torch.testing.assert_close(target.std, reference(target).stddev)
+def test_same_seed_same_points_and_three_independent_draws(monkeypatch):
+    monkeypatch.setattr(targets, "SIZES", (50, 40, 50))
+    before = torch.random.get_rng_state()
+    one, two, other = (targets.gmm5().draws(seed) for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(one.train.points, two.train.points)
+    assert not torch.equal(one.train.points, other.train.points)
+    assert not torch.equal(one.train.points, one.test.points)
+    assert [len(part.points) for part in one] == [50, 40, 50]
+    assert one.train.points.dtype == torch.float32
 
 
-def test_same_seed_same_points_and_three_independent_draws():
-    target = targets.gmm5()
-    a, b = (targets.draw(target, torch.Generator().manual_seed(3), (50, 40, 50)) for _ in range(2))
-    assert torch.equal(a.train.points, b.train.points)
-    assert [len(part.points) for part in a] == [50, 40, 50]
-    assert not torch.equal(a.train.points, a.test.points)
-    assert a.train.points.dtype == torch.float32
+def test_every_run_still_sees_the_points_that_it_always_did():
+    """Order of random numbers and sizes of the draws stay, so that saved runs stay comparable."""
+    draws = targets.gmm5().draws()
+    assert draws.train.components[:4].tolist() == [2, 0, 1, 1]
+    first, last = torch.tensor([-3.6763, 1.2918]), torch.tensor([-4.1199, 2.6504])
+    torch.testing.assert_close(draws.train.points[0], first, atol=1e-3, rtol=0)
+    torch.testing.assert_close(draws.test.points[-1], last, atol=1e-3, rtol=0)
 
 
 # ------------------------------------------------------------------------- the named targets
@@ -140,7 +152,8 @@ def test_ring_has_eight_different_modes_on_the_unit_circle():
     assert target.k == 8
     assert gaps.min().item() == pytest.approx(2 * math.sin(math.pi / 8))  # no end point twice
     torch.testing.assert_close(target.means.norm(dim=1), torch.ones(8, dtype=torch.float64))
-    torch.testing.assert_close(target.scale_tril.diagonal(dim1=1, dim2=2).unique().item(), 0.01)
+    expected = (0.01**2 * torch.eye(2, dtype=torch.float64)).expand(8, 2, 2)
+    torch.testing.assert_close(target.covariances, expected)
 
 
 def test_grid_has_twenty_five_modes_two_apart():
@@ -148,20 +161,98 @@ def test_grid_has_twenty_five_modes_two_apart():
     assert {tuple(mean) for mean in target.means.tolist()} == {
         (float(i), float(j)) for i in range(-4, 5, 2) for j in range(-4, 5, 2)
     }
-    torch.testing.assert_close(target.covariances[7], 0.05**2 * torch.eye(2, dtype=torch.float64))
+    expected = (0.05**2 * torch.eye(2, dtype=torch.float64)).expand(25, 2, 2)
+    torch.testing.assert_close(target.covariances, expected)
 
 
-def test_a_definition_survives_the_way_through_a_file(tmp_path):
+# ------------------------------------------------------------------------- definitions, keys
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_definition_survives_the_way_through_a_file(tmp_path, name):
+    target = targets.named(name)
     path = tmp_path / "mine.json"
-    path.write_text(json.dumps(targets.gmm5().definition()), encoding="utf-8")
+    files.write_json(path, target.definition())
     again = targets.named(str(path))
-    assert again.definition() == targets.gmm5().definition()
+    assert again.definition() == target.definition()
+    assert again.key == target.key
+    assert again.name == name
 
 
-def test_a_nameless_file_is_called_after_itself(tmp_path):
-    path = tmp_path / "mine.json"
-    path.write_text(json.dumps(SOUND), encoding="utf-8")
-    assert targets.from_file(path).name == "mine"
+def test_a_key_differs_where_other_numbers_keep_the_name():
+    """What is cached for a mixture called gmm5 must not serve another of that name."""
+    definition = targets.gmm5().definition()
+    keys = {targets.gmm5().key}
+    for part, way in (("weights", [0]), ("means", [4, 1]), ("covariances", [2, 0, 0])):
+        values = copy.deepcopy(definition)
+        place = values[part]
+        for index in way[:-1]:
+            place = place[index]
+        place[way[-1]] += 1e-9
+        changed = targets.from_definition(values)
+        assert changed.name == "gmm5"
+        keys.add(changed.key)
+    assert len(keys) == 4
+    assert all(len(key) == 8 and int(key, 16) >= 0 for key in keys)
+    assert targets.gmm5().key in keys  # the same a second time
+
+
+# ------------------------------------------------------------------------------ what names mean
+
+
+class Plugin:
+    """A kind of target that claims every name that begins with digits."""
+
+    NAMES = ("digits",)
+
+    @staticmethod
+    def named(name: str):
+        return f"images {name}" if name.startswith("digits") else None
+
+    @staticmethod
+    def from_definition(definition: dict):
+        return f"images {definition['source']}"
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    entry = SimpleNamespace(name="images", load=lambda: Plugin)
+    monkeypatch.setattr(targets, "entry_points", lambda group: [entry])
+
+
+@pytest.mark.parametrize("name", ["digits-mine.json", "digits-28", "digits"])
+@pytest.mark.parametrize("kind", ["installed", "greedy"])
+def test_a_file_that_exists_is_a_file_whatever_a_plug_in_claims(
+    tmp_path, monkeypatch, request, name, kind
+):
+    """With the plug-ins that are installed, and with one that would take any such name."""
+    if kind == "greedy":
+        request.getfixturevalue("plugin")
+    monkeypatch.chdir(tmp_path)
+    files.write_json(tmp_path / name, SOUND)
+    found = targets.named(name)
+    assert isinstance(found, targets.GaussianMixture)
+    assert found.name == name.removesuffix(".json")  # a nameless file is called after itself
+    assert found.weights.tolist() == SOUND["weights"]
+
+
+def test_a_mixtures_name_is_the_mixture_though_a_file_bears_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.write_json(tmp_path / "gmm5", SOUND)
+    assert targets.named("gmm5").k == 5
+
+
+def test_plug_ins_are_asked_for_names_and_kinds_that_are_not_mixtures(plugin):
+    assert targets.named("digits-28") == "images digits-28"
+    assert targets.from_definition({"kind": "images", "source": "x"}) == "images x"
+    with pytest.raises(targets.BadTarget, match=r"gmm6: no such file.*gmm5, ring8, grid25, digits"):
+        targets.named("gmm6")
+
+
+def test_the_installed_plug_in_knows_image_datasets():
+    found = targets.named("digits-28-100")
+    assert (found.domain, found.dimensions) == ("images", 28 * 28)
+    assert targets.from_definition(found.definition()) == found
 
 
 # --------------------------------------------------------------------------------- bad files
@@ -183,6 +274,7 @@ VALUES = {  # what is put where in a sound definition, and the words that must a
     "nan": (["means", 0, 0], math.nan, "'means' holds a value that is not finite; use"),
     "infinite": (["covariances", 0, 0, 0], math.inf, "'covariances' holds a value that is not"),
     "enormous": (["weights", 0], 10**400, "'weights' must be lists of numbers"),
+    "another kind": (["kind"], "voices", "kind 'voices' need a plug-in that is not installed"),
 }
 BYTES = {
     "not JSON": (b"{weights: 1}", "not JSON .* at line 1.*; compare .*gmm5.json"),
@@ -191,38 +283,31 @@ BYTES = {
     "a number": (b"7", "no 'weights'"),
     "a key missing": (b'{"weights": [1], "means": [[0, 0]]}', "no 'covariances'; a mixture"),
     "binary": (b"\x89PNG\xff\xfe", "cannot be read .*; save it as UTF-8 text"),
+    "gone": (None, "no such file; give a JSON file or one of.*gmm5"),
 }
 
 
-def complaint(path, pattern: str) -> None:
-    """Reading `path` fails in one line that begins with the file's name."""
-    with pytest.raises(targets.BadTarget, match=pattern) as caught:
-        targets.from_file(path)
-    assert str(caught.value).startswith(str(path))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("case", VALUES)
-def test_bad_values_are_named_with_the_remedy(tmp_path, case):
+def bad_file(path, case: str) -> str:
+    """Write the file of a case; returns the words that must answer."""
+    if case in BYTES:
+        content, pattern = BYTES[case]
+        if content is not None:
+            path.write_bytes(content)
+        return pattern
     (*way, last), value, pattern = VALUES[case]
     definition = place = copy.deepcopy(SOUND)
     for key in way:
         place = place[key]
     place[last] = value
-    path = tmp_path / "bad.json"
     path.write_text(json.dumps(definition), encoding="utf-8")
-    complaint(path, pattern)
+    return pattern
 
 
-@pytest.mark.parametrize("case", BYTES)
-def test_unreadable_files_are_named_with_the_remedy(tmp_path, case):
-    content, pattern = BYTES[case]
+@pytest.mark.parametrize("case", [*VALUES, *BYTES])
+def test_a_bad_file_is_named_in_one_line_with_the_remedy(tmp_path, case):
     path = tmp_path / "bad.json"
-    path.write_bytes(content)
-    complaint(path, pattern)
-
-
-def test_a_missing_file_and_a_wrong_name_list_what_there_is(tmp_path):
-    complaint(tmp_path / "none.json", "no such file; give a JSON file or one of.*gmm5")
-    with pytest.raises(targets.BadTarget, match=r"gmm6: no such file.*ring8"):
-        targets.named("gmm6")
+    pattern = bad_file(path, case)
+    with pytest.raises(targets.BadTarget, match=pattern) as caught:
+        targets.named(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)

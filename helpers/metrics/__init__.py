@@ -1,1 +1,1 @@
-"""Scores of a model: against the known mixture, against samples, as densities."""
+"""How close samples, densities and latent spaces come to a target that is known exactly."""

@@ -1,21 +1,34 @@
-"""Scores of samples against a mixture that is known exactly.
+"""Scores of samples against a mixture that is known exactly: weights, shape and gaps of its modes.
 
 Distances are Mahalanobis distances, in standard deviations of the component at hand, so one
-number means the same for a wide component and for a narrow one.
+number means the same for a wide component and for a narrow one. A point belongs to the component
+that it most likely comes from; components overlap slightly, so even the truth scores a little
+off its ideal value, and its own range says by how much.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from helpers.targets import GaussianMixture
 
+FEWEST = 3  # points of a mode that have a mean and a covariance
 
-def share_within(target: GaussianMixture, x: Tensor, sigma: float = 3.0) -> float:
+
+class Moments(NamedTuple):
+    """How far means and covariances of the modes are off; zero for a perfect sample."""
+
+    mean_error: float  # in standard deviations
+    covariance_error: float  # relative to the identity
+
+
+def high_quality_fraction(target: GaussianMixture, x: Tensor, sigma: float = 3.0) -> float:
     """Share of the points (n, 2) that lie within `sigma` of the component nearest to them.
 
     The squared radius of a plane Gaussian is χ² with two degrees of freedom, so the truth
     itself scores 1 − exp(−sigma²/2) about its own means: 98.89 % at sigma = 3, a little more
-    where a neighbour's ellipse catches a straggler. A higher share is not better quality:
+    where a neighbour's ellipse catches a stray point. A higher share is not better quality:
     it says that the samples huddle too close to the means.
     """
     return _near(target, x, sigma)[0].double().mean().item()
@@ -41,7 +54,7 @@ def modes_covered(
     return int((mode_counts(target, x, sigma) >= due).sum())
 
 
-def weight_kl(target: GaussianMixture, x: Tensor) -> float:
+def mode_kl(target: GaussianMixture, x: Tensor) -> float:
     """KL(ŵ ‖ w) in nats, ŵ the histogram of the most likely component of each point (n, 2).
 
     The published direction: the model's histogram relative to the truth's weights, so an
@@ -70,7 +83,44 @@ def log_likelihood(target: GaussianMixture, x: Tensor) -> float:
     return target.log_prob(x).mean().item()
 
 
+def per_mode_moments(target: GaussianMixture, x: Tensor) -> Moments:
+    """Errors of the modes' means m̂_k and covariances Ŝ_k, as roots of weighted squares.
+
+    (Σ_k w_k ‖Σ_k^(−½) (m̂_k − μ_k)‖²)^½ and (Σ_k w_k ‖Σ_k^(−½) Ŝ_k Σ_k^(−½) − I‖²_F)^½, of points
+    (n, 2). NaN where a component has fewer than three points.
+    """
+    parts = _whitened(target, x)
+    if min(map(len, parts)) < FEWEST:
+        return Moments(float("nan"), float("nan"))
+    eye = torch.eye(2, dtype=torch.float64)
+    means = torch.stack([u.mean(0).square().sum() for u in parts])  # (k,)
+    covariances = torch.stack([(torch.cov(u.T) - eye).square().sum() for u in parts])  # (k,)
+    return Moments(*(float((target.weights @ error).sqrt()) for error in (means, covariances)))
+
+
+def between_modes(target: GaussianMixture, x: Tensor, sigma: float = 3.0) -> float:
+    """Share of the points (n, 2) between modes.
+
+    Further than `sigma` from every component, yet inside the rectangle that their means span.
+    The truth keeps at most exp(−sigma²/2), 1.1 %, out there.
+    """
+    far = ~_near(target, x, sigma)[0]
+    low, high = target.means.amin(0), target.means.amax(0)
+    within = ((x >= low) & (x <= high)).all(-1)
+    return (far & within).double().mean().item()
+
+
 def _near(target: GaussianMixture, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Whether each point is within `sigma` of its nearest component, and which that is."""
     radius2, nearest = target.mahalanobis2(x).min(-1)  # (n,) each
     return radius2 <= sigma**2, nearest
+
+
+def _whitened(target: GaussianMixture, x: Tensor) -> list[Tensor]:
+    """The points of each component in its own standard coordinates: (n, 2) to k of (n_k, 2)."""
+    own = target.classify(x)
+    offsets = [x[own == k].double() - target.means[k] for k in range(target.k)]
+    return [
+        torch.linalg.solve_triangular(root, offset.T, upper=False).T
+        for root, offset in zip(target.scale_tril, offsets, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""log density of a map of the plane under N(0, I): what a 2→2 generator's samples really have.
+"""Exact density of a map of the plane under N(0, I): what a 2→2 generator really draws.
 
 A network of ReLUs is a mosaic of affine pieces. A fine mesh of triangles over the latent plane is
 mapped corner by corner; each mapped triangle that covers a point x holds one preimage z of x, and
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 PAIRS = 2_000_000  # triangle–point pairs looked at together: what fits in memory
+Decode = Callable[[Tensor], Tensor]
 
 
 class Mesh(NamedTuple):
@@ -26,9 +27,7 @@ class Mesh(NamedTuple):
 
 
 @torch.no_grad()
-def density(
-    decode: Callable[[Tensor], Tensor], x: Tensor, nodes: int = 1_000, bound: float = 6.0
-) -> Tensor:
+def density(decode: Decode, x: Tensor, nodes: int = 1_000, bound: float = 6.0) -> Tensor:
     """p(x) of x = decode(z), z ~ N(0, I), both in the plane: (n, 2) to (n,), per unit area.
 
     `nodes`² squares of two triangles each over [−bound, bound]²; of the prior, 2 · 10⁻⁹ a
@@ -48,7 +47,7 @@ def density(
 
 
 def density_with_error(
-    decode: Callable[[Tensor], Tensor], x: Tensor, nodes: int = 1_000, bound: float = 6.0
+    decode: Decode, x: Tensor, nodes: int = 1_000, bound: float = 6.0
 ) -> tuple[Tensor, float]:
     """The density on a mesh of half the step, and the mean relative change that halving made.
 
@@ -60,7 +59,7 @@ def density_with_error(
     return fine, ((fine - coarse).abs()[some] / larger[some]).mean().item()
 
 
-def _mapped(decode: Callable, nodes: int, bound: float, like: Tensor) -> Mesh:
+def _mapped(decode: Decode, nodes: int, bound: float, like: Tensor) -> Mesh:
     """Two triangles a square of the latent plane, with the images of their corners."""
     ticks = torch.linspace(-bound, bound, nodes + 1, dtype=torch.float64)
     z = torch.cartesian_prod(ticks, ticks)  # ((nodes + 1)², 2)
@@ -120,7 +119,7 @@ class _Bins:
 
 
 def _expand(items: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each item as often as its count says, and the turn of each copy: 0, 1, …"""
+    """Each item as often as its count says, and the number of each copy: 0, 1, …"""
     starts = np.cumsum(counts) - counts
     return np.repeat(items, counts), np.arange(counts.sum()) - np.repeat(starts, counts)
 

@@ -1,24 +1,31 @@
-"""Latent scores against maps whose regions are known."""
+"""Latent scores against maps whose regions, borders, Jacobians and information are known."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from helpers.metrics import latent
-from helpers.targets import from_definition
+from helpers.targets import from_definition, gmm5
+
+TARGET = gmm5()
+EYE = [[1, 0], [0, 1]]
+EVEN = torch.full((5,), 0.2).double()
+HALVES = from_definition(
+    {"weights": [0.5, 0.5], "means": [[-5, 0], [5, 0]], "covariances": [EYE, EYE]}
+)
+APART = from_definition(
+    {"weights": [0.5, 0.5], "means": [[-30, 0], [30, 0]], "covariances": [EYE, EYE]}
+)
 
 
-@pytest.fixture
-def halves():
-    """Two narrow components of equal weight, left and right."""
-    return from_definition(
-        {
-            "weights": [0.5, 0.5],
-            "means": [[-5, 0], [5, 0]],
-            "covariances": [[[1, 0], [0, 1]], [[1, 0], [0, 1]]],
-        }
-    )
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(n, seed=0):
+    return torch.randn(n, 2, generator=rng(seed))
 
 
 def jump(z):
@@ -31,52 +38,115 @@ def bands(z):
     return torch.stack([5 * (2 * (z[:, 0].floor() % 2) - 1), 0 * z[:, 0]], -1)
 
 
-def test_region_mass_of_a_half_plane(halves, generator):
-    z = torch.randn(40_000, 2, generator=generator)
-    mass = latent.region_mass(halves, jump, z)
+def by_angle(z):
+    turn = (torch.atan2(z[:, 1], z[:, 0]) + math.pi) / (2 * math.pi)
+    return TARGET.means[(5 * turn).long().clamp(max=4)].float()
+
+
+def by_strip(z):
+    cuts = torch.distributions.Normal(0.0, 1.0).icdf(TARGET.weights.cumsum(0)[:-1].float())
+    return TARGET.means[(z[:, :1] > cuts).sum(1)].float()
+
+
+def test_region_mass_of_a_half_plane():
+    mass = latent.region_mass(HALVES, jump, normal(40_000))
     assert torch.allclose(mass, torch.tensor([0.5, 0.5]), atol=0.01)
 
 
-def test_a_jump_leaves_nothing_between_and_a_ramp_does(halves, generator):
-    z = torch.randn(40_000, 2, generator=generator)
-    assert latent.between_mass(halves, jump, z) == 0
-    flat = torch.stack([10 * z[:, 0], 0 * z[:, 0]], -1)  # along the axis the oracle is exact
-    normal = torch.distributions.Normal(0.0, 10.0)
-    expected = normal.cdf(torch.tensor(2.0)) - normal.cdf(torch.tensor(-2.0))
-    expected += 2 * (1 - normal.cdf(torch.tensor(8.0)))
-    assert latent.between_mass(halves, lambda _: flat, z) == pytest.approx(
-        expected.item(), abs=0.01
-    )
+def test_a_jump_leaves_nothing_between_and_a_ramp_does():
+    z = normal(40_000)
+    assert latent.between_mass(HALVES, jump, z) == 0
+    cdf = torch.distributions.Normal(0.0, 10.0).cdf  # along the axis the oracle is exact
+    expected = 2 * cdf(torch.tensor(2.0)) - 1 + 2 * (1 - cdf(torch.tensor(8.0)))
+    found = latent.between_mass(HALVES, lambda z: z * torch.tensor([10.0, 0.0]), z)
+    assert found == pytest.approx(expected.item(), abs=0.01)
 
 
-def test_connected_regions_are_counted(halves):
-    one_each = latent.connected_regions(halves, jump, n=101)
+def test_connected_regions_are_counted():
+    one_each = latent.connected_regions(HALVES, jump, n=101)
     assert one_each.counts.tolist() == [1, 1]
     assert torch.allclose(one_each.largest, torch.ones(2))
-    striped = latent.connected_regions(halves, bands, reach=3.0, n=120)
+    striped = latent.connected_regions(HALVES, bands, reach=3.0, n=120)
     assert striped.counts.tolist() == [3, 3]
     assert (striped.largest < 0.8).all()
 
 
-def test_separated_codes_tell_their_component_and_mixed_ones_do_not(generator):
+def test_measures_of_the_three_ideal_divisions():
+    # the values for equal weights: strips 1.333, five rays .997, an island and four rays .937
+    assert latent.strips(EVEN) == pytest.approx(1.333, abs=1e-3)
+    assert latent.rays(5) == pytest.approx(0.997, abs=1e-3)
+    assert latent.island(EVEN, 0) == pytest.approx(0.937, abs=1e-3)
+
+
+def test_borders_on_a_grid_have_their_measure():
+    strips = latent.strips(TARGET.weights)
+    assert latent.border_measure(TARGET, by_angle) == pytest.approx(latent.rays(5), rel=0.05)
+    assert latent.border_measure(TARGET, by_strip) == pytest.approx(strips, rel=0.06)
+    alone = latent.border_measure(TARGET, lambda z: TARGET.means[:1].float().expand(len(z), 2))
+    assert alone == 0
+
+
+def test_a_turned_map_has_the_same_borders():
+    angles = torch.linspace(0, 3, 7)
+    turns = [torch.tensor([[a.cos(), -a.sin()], [a.sin(), a.cos()]]) for a in angles]
+    found = [latent.border_measure(TARGET, lambda z, t=t: by_strip(z @ t), n=300) for t in turns]
+    assert max(found) < 1.15 * min(found)
+
+
+def test_a_code_that_tells_everything_has_the_weights_entropy():
+    found = latent.mutual_information(APART, lambda z: 6 * jump(z), normal(20_000))
+    assert found.value == pytest.approx(math.log(2), abs=1e-3)
+    assert found.low < found.value < found.high
+    assert latent.weight_entropy(APART) == pytest.approx(math.log(2))
+
+
+def test_a_decoder_that_ignores_its_code_tells_nothing():
+    stream = rng(1)
+
+    def draw(z):
+        return APART.sample(len(z), stream)
+
+    found = latent.mutual_information(APART, draw, normal(2_000), draws=100)
+    assert found.value == pytest.approx(0, abs=0.02)
+
+
+def test_distortion_of_a_linear_map_is_its_singular_values():
+    matrix = torch.tensor([[3.0, 1.0], [0.0, 0.5]])
+    found = latent.distortion(lambda z: z @ matrix.T, normal(10))
+    largest, smallest = torch.linalg.svdvals(matrix).tolist()
+    for values, expected in zip(found, (math.log(1.5), largest / smallest, largest), strict=True):
+        assert values == pytest.approx(torch.full((10,), expected).double(), rel=0.03)
+
+
+def test_the_first_index_of_a_map_runs_along_the_first_latent():
+    def steep(z):  # z₁ ↦ 3 z₁ for positive z₁
+        first = torch.where(z[:, 0] > 0, 3 * z[:, 0], z[:, 0])
+        return torch.stack([first, z[:, 1]], -1)
+
+    found = latent.distortion_map(steep, n=8)
+    for name, expected in (("log_det", math.log(3)), ("log_condition", math.log10(3))):
+        assert found[name][:4] == pytest.approx(np.zeros((4, 8)), abs=1e-2)
+        assert found[name][4:] == pytest.approx(np.full((4, 8), expected), abs=1e-2)
+
+
+def test_separated_codes_tell_their_component_and_mixed_ones_do_not():
     components = torch.arange(400) % 2
-    apart = torch.randn(400, 2, generator=generator) + 10 * components[:, None]
-    mixed = torch.randn(400, 2, generator=generator)
+    apart, mixed = normal(400) + 10 * components[:, None], normal(400, 1)
     for score in (latent.neighbour_accuracy, latent.linear_accuracy):
         assert score(apart, components) > 0.99
         assert score(mixed, components) < 0.65
 
 
-def test_straight_boundaries_cannot_tell_a_ring_from_its_middle(generator):
+def test_straight_boundaries_cannot_tell_a_ring_from_its_middle():
     components = torch.arange(400) % 2
-    angle = 2 * math.pi * torch.rand(400, generator=generator)
+    angle = 2 * math.pi * torch.rand(400, generator=rng())
     ring = (1 + 4 * components)[:, None] * torch.stack([angle.cos(), angle.sin()], -1)
     assert latent.neighbour_accuracy(ring, components) > 0.99
     assert latent.linear_accuracy(ring, components) < 0.7
 
 
-def test_stretch_is_the_largest_singular_value(generator):
-    matrix = torch.tensor([[2.0, 1.0], [0.0, 0.5]])
-    z = torch.randn(50, 2, generator=generator)
-    expected = torch.linalg.matrix_norm(matrix, ord=2)
-    assert torch.allclose(latent.stretch(lambda z: z @ matrix.T, z), expected, rtol=1e-2)
+def test_clusters_in_well_parted_codes_are_the_components():
+    x, components = APART.sample_labelled(500, rng())
+    assert latent.cluster_agreement(x, components) == 1
+    shuffled = components[torch.randperm(500, generator=rng(1))]
+    assert abs(latent.cluster_agreement(x, shuffled)) < 0.03

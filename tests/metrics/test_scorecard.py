@@ -1,25 +1,19 @@
 """The scorecard: truth stays inside its range, planted faults do not."""
 
 import dataclasses
+import json
+import math
 
 import pytest
 import torch
 
-from helpers import evidence, trust
-from helpers.metrics import modes, samples
-from helpers.metrics.catalogue import METRICS, NAMED
-from helpers.metrics.scorecard import (
-    DEFAULT,
-    REPORTED,
-    SHARPEST,
-    evaluate,
-    scorecard,
-    truth_range,
-    truth_scores,
-)
-from helpers.targets import gmm5
+from helpers import files
+from helpers.metrics import memorisation, modes, power, ranges, scorecard, two_sample
+from helpers.metrics.scorecard import DEFAULT, EXTRA, METRICS, REPORTED, evaluate, truth_range
+from helpers.targets import from_file, gmm5
 
 N, TRAIN = 400, 800
+NAMED = {metric.name: metric for metric in METRICS}
 
 
 def rng(seed=0):
@@ -61,9 +55,8 @@ def test_fresh_truth_stays_inside(truth):
 @pytest.mark.parametrize("missing", range(5))
 def test_a_removed_mode_is_seen_by_what_should_see_it(missing, train, truth):
     points, components = gmm5().sample_labelled(2 * N, rng(1))
-    x = points[components != missing][:N]
     expected = {"modes covered", "mode weight KL", "recall", "coverage"}
-    assert expected <= outside(x, train, truth)
+    assert expected <= outside(points[components != missing][:N], train, truth)
 
 
 def copies(x, train):
@@ -86,12 +79,12 @@ def reweighted(x, train):
 
 
 FAULTS = {
-    copies: ({"nearest training point"}, {"modes covered", "precision", "recall", "coverage"}),
-    strays: ({"within 3σ", "log-likelihood", "precision", "density"}, {"modes covered"}),
-    shrunk: ({"log-likelihood", "recall", "coverage"}, {"modes covered", "precision"}),
+    copies: ({"nearest training point", "authenticity", "copying z"}, {"recall", "coverage"}),
+    strays: ({"within 3σ", "log-likelihood", "copying z"}, {"modes covered"}),
+    shrunk: ({"log-likelihood", "recall", "covariance error by mode"}, {"modes covered"}),
     reweighted: (
-        {"mode weight KL", "sliced W2", "energy distance", "MMD²", "MMD² p-value"},
-        {"modes covered", "within 3σ", "precision", "recall"},
+        {"mode weight KL", "sliced W2", "energy distance", "W2"},
+        {"modes covered", "within 3σ", "recall"},
     ),
 }
 
@@ -104,63 +97,103 @@ def test_a_planted_fault_is_seen_where_it_should_be_and_only_there(fault, train,
     assert not unseen & found
 
 
-def test_evaluate_reports_what_the_metrics_themselves_say(train):
-    x = gmm5().sample(N, rng(3)) * 1.1
-    values = evaluate(gmm5(), x, train, rng(4), METRICS)
-    y = gmm5().sample(N, rng(4))  # at this size no metric picks a subset: only the draw matters
-    assert values["log-likelihood"] == modes.log_likelihood(gmm5(), x)
-    assert values["nearest training point"] == samples.nearest_training_distance(x, train)
-    assert values["energy distance"] == samples.energy_distance(x, y)
-    manifold = samples.precision_recall_density_coverage(x, y)
-    assert [values[name] for name in manifold._fields] == list(manifold)
+def test_each_metric_is_the_formula_of_its_name(train):
+    target, x = gmm5(), gmm5().sample(N, rng(3)) * 1.1
+    y = target.sample(N, rng(4))  # at this size hardly a metric picks a subset
+    manifold = two_sample.precision_recall_density_coverage(x, y)
+    expected = {
+        "log-likelihood": modes.log_likelihood(target, x),
+        "nearest training point": memorisation.nearest_training_distance(x, train),
+        "modes covered": modes.modes_covered(target, x),
+        "within 3σ": modes.high_quality_fraction(target, x),
+        "mode weight KL": modes.mode_kl(target, x),
+        "energy distance": two_sample.energy_distance(x, y),
+        "recall": manifold.recall,
+        "coverage": manifold.coverage,
+        "W2": two_sample.wasserstein(x, y),
+        "covariance error by mode": modes.per_mode_moments(target, x).covariance_error,
+        "between modes": modes.between_modes(target, x),
+        "authenticity": memorisation.authenticity(x, train),
+        "copying z": memorisation.copying_z(x, train, y),
+    }
+    values = evaluate(target, x, train, rng(4), METRICS)
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
+    assert values == evaluate(target, x, train, rng(4), METRICS)
+    # the others draw at random
+    assert values["sliced W2"] == pytest.approx(two_sample.sliced_w2(x, y), rel=0.1)
+    within = two_sample.w2_within_modes(target, x, y)
+    assert values["W2 within modes"] == pytest.approx(within, rel=0.5)
+    told = two_sample.c2st_accuracy(x, y)
+    assert values["classifier accuracy"] == pytest.approx(told, abs=0.1)
 
 
-def test_evaluate_repeats_itself_from_the_same_generator(train):
-    x = gmm5().sample(N, rng(3))
-    assert evaluate(gmm5(), x, train, rng(4)) == evaluate(gmm5(), x, train, rng(4))
+def test_the_default_metrics_are_those_reported_and_those_best_at_some_corruption():
+    record = json.loads(files.existing("data", "evidence", "faults.json").read_text("utf-8"))
+    sharpest = set(power.chosen(record.get("content", record)))
+    assert {metric.name for metric in DEFAULT} == sharpest | set(REPORTED)
+    assert set(NAMED) == {metric.name for metric in DEFAULT} | set(EXTRA)
+    assert {metric.scale for metric in METRICS} == set(ranges.SCALES)
 
 
-def test_evaluate_refuses_its_own_samples_as_reference(train):
-    with pytest.raises(ValueError, match=r"repeats the draw .* another number"):
-        evaluate(gmm5(), gmm5().sample(N, rng(3)), train, rng(3))
-
-
-def test_evaluate_names_a_diverged_model(train):
-    x = gmm5().sample(N, rng(3))
-    x[:4, 1] = torch.nan
-    with pytest.raises(ValueError, match=r"x: 4 of 400 points are not finite; .* diverged"):
-        evaluate(gmm5(), x, train, rng(4))
-
-
-@pytest.mark.parametrize("shape", [(5, 2), (100, 3), (100,)])
-def test_evaluate_names_a_wrong_shape(shape, train):
-    with pytest.raises(ValueError, match=r"x: shape .* expected \(n, 2\)"):
-        evaluate(gmm5(), torch.zeros(shape), train, rng())
-
-
-def test_ranges_are_measured_once_and_again_when_the_target_changes(written, monkeypatch, capsys):
-    monkeypatch.setenv("FIVE_GAUSSIANS_OUT", str(written))
+def test_ranges_are_measured_once(capsys):
     first = truth_range(gmm5(), 50, 100, draws=3)
     assert "gmm5-50: measuring" in capsys.readouterr().out
     assert truth_range(gmm5(), 50, 100, draws=3) == first
     assert capsys.readouterr().out == ""
-    wider = dataclasses.replace(gmm5(), covariances=1.5 * gmm5().covariances)
-    assert truth_range(wider, 50, 100, draws=3) != first
-    assert capsys.readouterr().out.count("\n") == 1
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"train": 120}, {"draws": 4}])
+@pytest.mark.parametrize("change", [{"seed": 1}, {"train": 120}, {"draws": 4}, {"n": 61}])
 def test_other_settings_are_measured_anew(change, capsys):
-    truth_range(gmm5(), 60, **({"train": 100, "draws": 3} | change))
+    truth_range(gmm5(), **({"n": 60, "train": 100, "draws": 3} | change))
     assert "measuring" in capsys.readouterr().out
 
 
-def test_a_changed_default_of_a_metric_is_measured_anew(monkeypatch, capsys):
+def test_another_version_of_the_metrics_is_measured_anew(monkeypatch, capsys):
     truth_range(gmm5(), 70, 100, draws=3)
+    monkeypatch.setattr(scorecard, "METRICS_VERSION", "other")
+    truth_range(gmm5(), 70, 100, draws=3)
+    assert capsys.readouterr().out.count("measuring") == 2
+
+
+def test_a_users_file_that_keeps_the_name_gmm5_has_ranges_of_its_own(folder, tmp_path):
+    changed = {**gmm5().definition(), "covariances": (1.5 * gmm5().covariances).tolist()}
+    files.write_json(tmp_path / "gmm5.json", changed)
+    mine = from_file(tmp_path / "gmm5.json")
+    assert mine.name == gmm5().name
+
+    committed = truth_range(gmm5(), 80, 100, draws=3)
+    kept = {path: path.read_bytes() for path in (folder / "data" / "truth").iterdir()}
+    assert truth_range(mine, 80, 100, draws=3) != committed
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert (folder / "data" / "truth" / f"gmm5-{mine.key}-80.json").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"key": 1}', '{"key": "KEY", "measured": MEASURED, "scores": {}}']
+)
+def test_a_damaged_file_is_measured_anew(text, folder, capsys):
+    first = truth_range(gmm5(), 90, 100, draws=2)
+    path = folder / "data" / "truth" / f"gmm5-{gmm5().key}-90.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    text = text.replace("KEY", record["key"]).replace("MEASURED", json.dumps(record["measured"]))
+    path.write_text(text, encoding="utf-8")
     capsys.readouterr()
-    monkeypatch.setattr(modes.share_within, "__defaults__", (2.5,))
-    truth_range(gmm5(), 70, 100, draws=3)
+    assert truth_range(gmm5(), 90, 100, draws=2) == first
     assert "measuring" in capsys.readouterr().out
+
+
+def test_a_score_that_no_draw_has_is_kept_as_such(folder):
+    first = scorecard.truth_scores(gmm5(), 12, 50, draws=2)  # too few for every mode's covariance
+    again = scorecard.truth_scores(gmm5(), 12, 50, draws=2)
+    for scores in (first, again):
+        assert any(math.isnan(value) for value in scores["covariance error by mode"])
+    assert again["log-likelihood"] == first["log-likelihood"]
+
+
+def test_a_name_with_separators_stays_in_its_folder(folder):
+    target = dataclasses.replace(gmm5(), name="../my target")
+    scorecard.truth_scores(target, 50, 100, draws=2)
+    assert (folder / "data" / "truth" / f".._my_target-{target.key}-50.json").exists()
 
 
 def test_fewer_metrics_have_narrower_ranges(train):
@@ -168,8 +201,7 @@ def test_fewer_metrics_have_narrower_ranges(train):
     wide, narrow = truth_range(gmm5(), N, TRAIN), truth_range(gmm5(), N, TRAIN, metrics=few)
     assert list(narrow) == [m.name for m in few]
     assert all(narrow[m.name].low > wide[m.name].low for m in few)
-    x = gmm5().sample(N, rng(3))
-    assert set(evaluate(gmm5(), x, train, rng(4), few)) == set(narrow)
+    assert list(evaluate(gmm5(), gmm5().sample(N, rng(3)), train, rng(4), few)) == list(narrow)
 
 
 def test_progress_is_told_metric_by_metric(train):
@@ -184,22 +216,11 @@ def test_progress_is_told_metric_by_metric(train):
     assert seen == [m.name for m in DEFAULT]
 
 
-def test_scores_are_kept_draw_by_draw():
-    scores = truth_scores(gmm5(), N, TRAIN)
-    assert set(scores) == set(NAMED)
-    assert {len(values) for values in scores.values()} == {20}
-
-
-def test_a_spread_needs_two_draws():
-    with pytest.raises(ValueError, match=r"draws = 1: .* at least 2"):
-        truth_range(gmm5(), 50, 100, draws=1)
-
-
 def test_scorecard_sets_each_column_beside_the_truth(train):
     truth = truth_range(gmm5(), N, TRAIN)
     x = gmm5().sample(N, rng(5))
     columns = {"good": x, "again": x, "bad": x + 1}
-    card = scorecard(gmm5(), columns, train, rng(6))
+    card = scorecard.scorecard(gmm5(), columns, train, rng(6))
     assert list(card.index) == [m.name for m in DEFAULT]
     assert list(dict.fromkeys(card.columns.get_level_values(0))) == ["truth", *columns]
     assert card["truth", "low"].to_dict() == {name: found.low for name, found in truth.items()}
@@ -209,19 +230,3 @@ def test_scorecard_sets_each_column_beside_the_truth(train):
     assert not card.loc["sliced W2", ("bad", "inside")]
     assert card.loc["sliced W2", ("bad", "p")] < 0.05
     assert card.loc["sliced W2", ("bad", "score")] > 3
-
-
-def test_scorecard_needs_columns_of_one_size(train):
-    x = gmm5().sample(N, rng(5))
-    with pytest.raises(ValueError, match=r"sizes \{'a': 400, 'b': 399\}: .* same size"):
-        scorecard(gmm5(), {"a": x, "b": x[1:]}, train, rng())
-    with pytest.raises(ValueError, match="at least one"):
-        scorecard(gmm5(), {}, train, rng())
-
-
-def test_the_default_metrics_are_those_reported_and_those_best_at_some_fault():
-    table = evidence.load("faults")
-    sharpest = set(trust.chosen(table))
-    assert sharpest <= set(SHARPEST) | set(REPORTED)
-    assert set(SHARPEST) <= sharpest
-    assert {m.name for m in DEFAULT} == sharpest | set(REPORTED)

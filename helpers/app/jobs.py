@@ -1,0 +1,305 @@
+"""Jobs: trainings started from the app, each in a process that outlives the page and the server.
+
+A job is the command line's `train` in a folder, `build/app/<name>`: `job.json` says what it
+trains and in which process, `status.json` and `preview.npz` how far it is, `log.txt` what it
+printed; `seed<k>.zip` is the run. A file called `stop` asks it to end. Reading a job needs no
+PyTorch, which takes seconds to load.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+from filelock import FileLock
+
+from helpers import experiments, files, recipes
+from helpers.app import limits
+from helpers.app.limits import BadJob
+
+NAME = re.compile(r"\w[\w.-]*-[0-9a-f]{8}")
+AT_ONCE = 2  # jobs; each takes a core
+ACTIVE = ("starting", "training", "stopping")
+STATES = (*ACTIVE, "complete", "stopped", "failed")
+PROGRAM = (sys.executable, "-m", "helpers")
+POINTS = 300  # of a loss curve
+PATIENCE = 10  # seconds, for others who start one
+TRIES = 20  # on Windows a file that is being read cannot be replaced
+SAME = 10  # seconds between two readings of when a process started, as clocks are set meanwhile
+
+
+class Stopped(Exception):
+    """Someone asked the training to end."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train: a named recipe with some of its numbers changed, on a target from a seed."""
+
+    base: str
+    values: dict = field(default_factory=dict)  # of the recipe's fields, by name
+    target: str = "gmm5"
+    seed: int = 5
+    images: int | None = None  # for training, at the most
+    compiled: bool = True
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        """The recipe with the job's numbers. Raises BadRecipe."""
+        return recipes.changed(experiments.named(self.base), **self.values)
+
+    def check(self) -> None:
+        """Raise BadJob for what no laptop can train, BadRecipe for what is no recipe."""
+        limits.check(self.recipe, self.target, self.seed, self.images)
+
+    def arguments(self, folder: Path) -> list[str]:
+        """The words after `python -m helpers` that train it in a folder."""
+        words = ["train", self.base, "--target", self.target, "--seed", str(self.seed)]
+        words += ["--out", str(folder), "--status", str(folder)]
+        base = experiments.named(self.base)
+        for name, value in self.values.items():
+            if value != getattr(base, name):
+                several = value if isinstance(value, tuple) else (value,)
+                words += [f"--{name.replace('_', '-')}", *map(str, several)]
+        words += [] if self.images is None else ["--images", str(self.images)]
+        return words if self.compiled else [*words, "--plain"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a job is. Raises ValueError for what is none."""
+
+    state: str  # one of STATES
+    epoch: int = 0
+    epochs: int = 0
+    seconds: float = 0.0  # spent training
+    line: str = ""  # the scores of the last epoch, or what went wrong
+    losses: dict[str, list[float | None]] = field(default_factory=dict)  # and "epoch", their epochs
+
+    def __post_init__(self):
+        numbers = isinstance(self.epoch, int) and isinstance(self.epochs, int)
+        if self.state not in STATES or not numbers or (self.epoch and "epoch" not in self.losses):
+            raise ValueError("not a status")
+
+    @property
+    def active(self) -> bool:
+        """Whether a process is at it."""
+        return self.state in ACTIVE
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to go, once an epoch was timed."""
+        return self.seconds / self.epoch * (self.epochs - self.epoch) if self.epoch else None
+
+
+# ----------------------------------------------------------------------------- start and stop
+
+
+def start(job: Job) -> str:
+    """Start a process that trains a job; returns the job's name. Raises BadJob, BadRecipe."""
+    job.check()
+    with FileLock(
+        files.output("build", "app", ".lock"), PATIENCE
+    ):  # counting and starting are one step
+        busy = sum(read(name).active for name in listed())
+        if busy >= AT_ONCE:
+            raise BadJob(f"{busy} trainings are running, as many as share this machine; stop one")
+        name = f"{job.recipe.name}-{secrets.token_hex(4)}"
+        process = _spawn(job, folder(name))
+        values = asdict(job) | {"pid": process.pid, "born": time.time()}
+        files.write_json(folder(name) / "job.json", values)  # last: a job has a process
+    threading.Thread(target=process.wait, daemon=True).start()  # or it would stay as a zombie
+    return name
+
+
+def _spawn(job: Job, folder: Path) -> subprocess.Popen:
+    folder.mkdir(parents=True)
+    options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {}
+    with (folder / "log.txt").open("wb") as log:
+        return subprocess.Popen(
+            [*PROGRAM, *job.arguments(folder)],
+            cwd=files.REPOSITORY,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "FIVE_GAUSSIANS_OUT": str(_root())},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=os.name != "nt",  # Ctrl-C on the server does not end it
+            **options,
+        )
+
+
+def stop(name: str) -> None:
+    """Ask a training to end after the epoch it is in; what it learned is kept."""
+    (folder(name) / "stop").touch()
+
+
+# ------------------------------------------------------------------------------------ reading
+
+
+def listed() -> list[str]:
+    """The names of all jobs, the newest first."""
+    found = (_root() / "build" / "app").glob("*/job.json")
+    jobs = [path for path in found if NAME.fullmatch(path.parent.name)]
+    newest = sorted(jobs, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.name for path in newest]
+
+
+def read(name: str) -> Status:
+    """How far a job is; failed where its process ended without a word, or its status is damaged.
+
+    Raises BadJob where there is no such job.
+    """
+    alive = _alive(_place(name))  # before the status: what ends in between says so there
+    status = _status(_place(name))
+    if not status.active:
+        return status
+    if alive:
+        asked = (_place(name) / "stop").exists()
+        return replace(status, state="stopping") if asked else status
+    what = f"the process ended after epoch {status.epoch} without finishing; train again"
+    return replace(status, state="failed", line=what + _last_words(_place(name)))
+
+
+def job_of(name: str) -> Job:
+    """What a job trains. Raises BadJob."""
+    place = _place(name)
+    try:
+        known = json.loads((place / "job.json").read_text("utf-8"))
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in known["values"].items()}
+        rest = {key: known[key] for key in ("base", "target", "seed", "images", "compiled")}
+        job = Job(values=values, **rest)
+        job.check()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise BadJob(f"{name}: its job.json is damaged; train it again") from None
+    return job
+
+
+def preview(name: str) -> dict[str, np.ndarray] | None:
+    """What the probe saw last, by name and (points, dimensions); None before the first epoch."""
+    path = _place(name) / "preview.npz"
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return {name: arrays[name].astype(np.float32) for name in arrays}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def folder(name: str) -> Path:
+    """Where a job of that name lies. Raises BadJob for what cannot be a name."""
+    if not NAME.fullmatch(name):
+        raise BadJob(f"{name[:80]!r}: not the name of a training; choose one from the list")
+    return _root() / "build" / "app" / name
+
+
+def _place(name: str) -> Path:
+    if not (folder(name) / "job.json").exists():
+        raise BadJob(f"{name}: no such training; choose one from the list")
+    return folder(name)
+
+
+def _root() -> Path:
+    return files.output("build").parent.resolve()
+
+
+def _status(place: Path) -> Status:
+    try:
+        return Status(**json.loads((place / "status.json").read_text("utf-8")))
+    except FileNotFoundError:
+        return Status("starting")
+    except (OSError, ValueError, TypeError, RecursionError):
+        return Status("failed", line="its status.json is damaged; train it again")
+
+
+def _alive(place: Path) -> bool:
+    """Whether a job's process is there, and not another that has got its number since."""
+    try:
+        known = json.loads((place / "job.json").read_text("utf-8"))
+        process = psutil.Process(known["pid"])
+        same = abs(process.create_time() - known["born"]) < SAME
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError, ValueError, LookupError, TypeError, OverflowError):
+        return False
+
+
+def _last_words(place: Path) -> str:
+    """The last line that a job printed, in brackets."""
+    with contextlib.suppress(OSError):
+        lines = (place / "log.txt").read_text("utf-8", "replace").split("\n")
+        return next((f" ({line.strip()[:200]})" for line in lines[::-1] if line.strip()), "")
+    return ""
+
+
+# ------------------------------------------------------------------------ told by the training
+
+
+class Reporter:
+    """Writes into a folder how far a training is, and ends the training when asked to there.
+
+        with Reporter(folder) as reporter:
+            recorder.train(recipe, target, watch=reporter)
+
+    Leaving the block tells how it ended. Asked to stop, it ends the block without an error.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self.last = Path(folder), {}
+
+    def __enter__(self):
+        self._tell("starting")
+        return self
+
+    def __exit__(self, kind, error, trace) -> bool:
+        asked = isinstance(error, Stopped)
+        if error is None or asked:
+            self._tell("stopped" if asked else "complete")
+        else:
+            self._tell("failed", line=" ".join(str(error).split())[:300] or kind.__name__)
+        return asked
+
+    def __call__(self, recorder) -> None:
+        """Tell of the epoch that a recorder kept last; raises Stopped."""
+        row, probe = recorder.rows[-1], recorder.frames[-1]
+        self.last = {
+            "epoch": row["epoch"],
+            "epochs": recorder.recipe.epochs,
+            "seconds": row["seconds"],
+            "line": recorder.evaluator.line(row),
+            "losses": curves(recorder.rows[1:]),
+        }
+        _patiently(lambda: self._show({name: values.numpy() for name, values in probe.items()}))
+        self._tell("training")
+        if (self.folder / "stop").exists() and not recorder.complete:
+            raise Stopped
+
+    def _show(self, arrays: dict[str, np.ndarray]) -> None:
+        with files.replacing(self.folder / "preview.npz") as path:
+            np.savez(path, **arrays)
+
+    def _tell(self, state: str, **values) -> None:
+        status = {"state": state, **self.last, **values}
+        _patiently(lambda: files.write_json(self.folder / "status.json", status))
+
+
+def curves(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Each training loss of a history, and its epochs; few points, the last among them."""
+    names = [name for name in rows[-1] if f"validation_{name}" in rows[-1]]
+    chosen = rows[:: -(1 + len(rows) // POINTS)][::-1]
+    return {name: [row[name] for row in chosen] for name in ("epoch", *names)}
+
+
+def _patiently(write) -> None:
+    for _ in range(TRIES):
+        with contextlib.suppress(PermissionError):
+            return write()
+        time.sleep(0.05)
+    return write()

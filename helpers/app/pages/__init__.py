@@ -1,0 +1,1 @@
+"""The pages of the app, a file each; Streamlit runs them by way of `navigation`."""

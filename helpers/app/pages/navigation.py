@@ -1,0 +1,34 @@
+"""Which pages there are: the file that Streamlit runs.
+
+It lies among the pages: beside a folder called `pages` Streamlit would run those by themselves.
+"""
+
+import streamlit as st
+
+PAGES = {  # file: title, icon
+    "train": ("Train", ":material/model_training:"),
+    "generate": ("Generate", ":material/scatter_plot:"),
+    "explore": ("Explore", ":material/explore:"),
+    "compare": ("Compare", ":material/compare:"),
+    "watch": ("Watch", ":material/movie:"),
+}
+# Streamlit leaves a hand's breadth above a page, and titles fit for a poster.
+STYLE = """<style>
+.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1400px}
+h1 {font-size: 1.9rem !important; padding: 0 !important}
+</style>"""
+
+
+def show() -> None:
+    """Show the page that the address names."""
+    st.set_page_config(page_title="Two ways to five Gaussians", layout="wide")
+    st.html(STYLE)
+    pages = [
+        st.Page(f"{name}.py", title=title, icon=icon, default=name == "train")
+        for name, (title, icon) in PAGES.items()
+    ]
+    st.navigation(pages, position="top").run()
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,240 @@
+"""Train: choose what to learn and how, and watch it being learned."""
+
+import json
+import zipfile
+
+import streamlit as st
+
+from helpers import experiments, files, recipes
+from helpers.app import forms, jobs, limits
+
+SHOWN = {  # at once; what else a recipe has is folded away
+    "vae": ("epochs", "objective", "encoder", "decoder", "latent"),
+    "gan": ("epochs", "objective", "generator", "discriminator", "latent"),
+}
+FIRST = {  # the recipe that a choice begins with
+    ("digits", "vae"): "vae-digits-8",
+    ("digits", "gan"): "gan-digits",
+    ("ring8", "vae"): "vae-mixture",
+    ("ring8", "gan"): "gan-mixture",
+    ("grid25", "vae"): "vae-mixture",
+    ("grid25", "gan"): "gan-mixture-wide",
+    ("gmm5", "vae"): "vae-full",
+    ("gmm5", "gan"): "gan-fast",
+}
+NOT_FOR = {True: ("full",), False: ("bernoulli",)}  # a variance, on images and on the plane
+PLAIN = 4  # times as long, without compiling
+REFRESH = 0.5  # seconds
+STATES = {
+    "starting": "Loading and compiling",
+    "training": "Training",
+    "stopping": "Stopping after this epoch",
+    "complete": "Complete",
+    "stopped": "Stopped early, what was learned is kept",
+    "failed": "Failed",
+}
+
+
+def show() -> None:
+    """The page."""
+    forms.head(
+        "Train",
+        "Choose what to learn and how, press **Train**, and watch it being learned. A training "
+        "goes on when this page is closed or reloaded.",
+    )
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        _start_button(_job())
+    with right, forms.one_line():
+        _looked_at()
+
+
+def _job() -> jobs.Job | None:
+    """What the form asks for; None, and a line that says why, where that cannot be trained."""
+    what = {"options": list(limits.TARGETS), "format_func": limits.TARGETS.get}
+    target = st.segmented_control("What to learn", default="gmm5", required=True, **what)
+    kinds = {"options": list(SHOWN), "format_func": str.upper}
+    family = st.segmented_control("Family", default="gan", required=True, **kinds)
+    base = _recipe(target, family)
+    values, extras, mistakes = {}, {}, []
+    columns = st.columns(2)
+    for place, name in enumerate(SHOWN[family]):
+        with columns[place % 2], forms.one_line(mistakes):
+            values[name] = forms.number(base, name)
+    with columns[1], forms.one_line(mistakes):
+        extras["seed"] = forms.whole("seed", 5, "Of weights and noise.")
+    with st.expander("More numbers"):
+        _more(base, target, values, extras, mistakes)
+    return _checked(jobs.Job(base.name, values, target, **extras), mistakes)
+
+
+def _checked(job: jobs.Job, mistakes: list[str]) -> jobs.Job | None:
+    with forms.one_line(mistakes):
+        job.check()
+    if mistakes:
+        forms.complain(mistakes[0])
+        return None
+    st.caption(_estimate(job))
+    return job
+
+
+def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
+    """What is seldom changed, into `values` of the recipe and `extras` around it."""
+    columns = st.columns(2)
+    rest = [name for name in forms.tunable(base) if name not in SHOWN[base.family]]
+    for place, name in enumerate(rest):
+        with columns[place % 2], forms.one_line(mistakes):
+            values[name] = forms.number(base, name, NOT_FOR[target in limits.IMAGES])
+    if target in limits.IMAGES:
+        with columns[len(rest) % 2], forms.one_line(mistakes):
+            about = "For training, at the most. A few are learned sooner, and by heart."
+            extras["images"] = forms.whole("images", 4_500, about)
+    about = "Several times faster, after up to half a minute the first time."
+    extras["compiled"] = st.toggle("Compile the steps", value=True, help=about)
+
+
+def _recipe(target: str, family: str) -> recipes.Recipe:
+    every = experiments.RECIPES.values()
+    names = [recipe.name for recipe in every if recipe.family == family and fits(recipe, target)]
+    name = st.selectbox(
+        "Recipe to start from",
+        names,
+        index=names.index(FIRST[target, family]),
+        format_func=lambda name: f"{name}: {experiments.named(name).idea}",
+        key=f"recipe {target} {family}",
+    )
+    return experiments.named(name)
+
+
+def fits(recipe: recipes.Recipe, target: str) -> bool:
+    """Whether a recipe can be trained on a target as it is."""
+    if recipe.family == "gan" and recipe.start:
+        return False  # it needs a VAE of the same target first
+    if target in limits.IMAGES:
+        return target in recipe.name
+    return recipe.domain == "plane"
+
+
+def _estimate(job: jobs.Job) -> str:
+    """How long it may take, by the saved run of the recipe."""
+    suffix = "" if job.target == "gmm5" else f"@{job.target}*"
+    roots = files.output("data", "runs"), files.REPOSITORY / "data" / "runs"
+    found = (path for root in roots for path in root.glob(f"{job.base}{suffix}/seed5.zip"))
+    try:
+        with zipfile.ZipFile(next(found)) as archive:
+            seconds = json.loads(archive.read("record.json"))["history"]["seconds"]
+    except (StopIteration, OSError, ValueError, LookupError, zipfile.BadZipFile):
+        return "How long it takes is told after the first epoch."
+    each = seconds[-1] / max(1, len(seconds) - 1) * (1 if job.compiled else PLAIN)
+    return f"About {duration(each * job.recipe.epochs)}, if the sizes stay the recipe's."
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"
+
+
+def _start_button(job: jobs.Job | None) -> None:
+    look = {"type": "primary", "icon": ":material/play_arrow:", "disabled": job is None}
+    if st.button("Train", key="start", **look) and job:
+        with forms.one_line():
+            with st.spinner("Starting …"):
+                _look_at(jobs.start(job))
+            st.rerun()
+
+
+# ------------------------------------------------------------------- the training looked at
+
+
+def _look_at(name: str) -> None:
+    st.session_state["job"] = name
+    st.query_params["run"] = name
+
+
+def _looked_at() -> None:
+    """The training that the address or the session names, live while it lasts."""
+    name = st.query_params.get("run") or st.session_state.get("job")
+    head, aside = st.columns([3, 1], vertical_alignment="center")
+    with aside:
+        _others(name)
+    if not name:
+        head.info("No training is shown: start one on the left.")
+        return
+    status = jobs.read(name)
+    _look_at(name)
+    head.markdown(f"**{name}**")
+    live = st.fragment(_live, run_every=REFRESH if status.active else None)
+    live(name, status.active)
+
+
+def _others(name: str | None) -> None:
+    others = [other for other in jobs.listed() if other != name][:30]
+    if others:
+        with st.popover("Earlier ones", width="stretch"):
+            for other in others:
+                if st.button(other, key=f"look {other}", type="tertiary"):
+                    _look_at(other)
+                    st.rerun()
+
+
+def _live(name: str, was_active: bool) -> None:
+    with forms.one_line():
+        status = jobs.read(name)
+        if was_active and not status.active:
+            st.rerun()  # the whole page, which then stops asking
+        _progress(name, status)
+        if status.epoch:
+            _pictures(name, status)
+
+
+def _progress(name: str, status: jobs.Status) -> None:
+    left = status.left if status.active else None
+    share = status.epoch / status.epochs if status.epochs else 0.0
+    bar, button = st.columns([5, 1], vertical_alignment="bottom")
+    words = f"{STATES[status.state]} · epoch {status.epoch} of {status.epochs or '…'}"
+    bar.progress(min(share, 1.0), words + (f", about {duration(left)} left" if left else ""))
+    if status.state == "failed":
+        forms.complain(status.line)
+    if status.active:
+        look = {"icon": ":material/stop:", "disabled": status.state == "stopping"}
+        look |= {"on_click": jobs.stop, "args": (name,)}
+        button.button("Stop", key="stop", width="stretch", **look)
+    elif status.epoch:
+        _next_steps()
+
+
+def _next_steps() -> None:
+    columns = st.columns(3)
+    for column, name in zip(columns, ("generate", "explore", "watch"), strict=True):
+        if column.button(name.capitalize(), key=f"go {name}", width="stretch"):
+            st.switch_page(f"{name}.py")
+
+
+def _pictures(name: str, status: jobs.Status) -> None:
+    """The picture being learned and the loss curves, drawn anew when an epoch has ended."""
+    key = (name, status.epoch)
+    drawn = st.session_state.get("drawn", (None,))
+    if drawn[0] != key:
+        drawn = st.session_state["drawn"] = (key, *_draw(name, status))
+    if drawn[1]:
+        st.image(drawn[1], width="stretch")
+    st.image(drawn[2], width="stretch")
+    if status.state != "failed":
+        st.caption(status.line)
+
+
+def _draw(name: str, status: jobs.Status) -> tuple[bytes | None, bytes]:
+    from helpers import targets  # they bring PyTorch: not for the first page to wait for
+    from helpers.app import render
+
+    job, seen = jobs.job_of(name), jobs.preview(name)
+    target = targets.named(job.target)
+    learned = seen and render.learned(job.recipe, target, status.epoch, seen)
+    curves = dict(status.losses)
+    return learned, render.losses(job.recipe, curves.pop("epoch"), curves)
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,67 @@
+"""Watch: the films of trainings, those that come with the project and those made here."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from helpers import animation, files
+from helpers.app import forms, render, saved
+from helpers.runs import Run, file_of
+
+OWN = "a training of mine"
+
+
+def show() -> None:
+    """The page."""
+    forms.head(
+        "Watch",
+        "See how a model learned, one frame an epoch: the films of the project, or of any run "
+        "that was trained on this machine.",
+    )
+    films = _films()
+    first = OWN if st.session_state.get("job") or not films else next(iter(films))
+    chosen = st.segmented_control("Film", [*films, OWN], default=first, required=True)
+    with forms.one_line():
+        if chosen == OWN:
+            _own()
+        else:
+            _show(films[chosen])
+
+
+def _films() -> dict[str, Path]:
+    folders = {files.REPOSITORY / "media", files.output("media")}
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.mp4"))}
+
+
+def _own() -> None:
+    run = saved.choose(films=True)
+    if run is not None:
+        _show(_drawn(run))
+
+
+def _drawn(run: Run) -> Path:
+    """The film of a run, drawn unless it is newer than the run."""
+    path = _path(run.stem)
+    if not path.exists() or path.stat().st_mtime <= file_of(run.stem).stat().st_mtime:
+        frames = run.frames
+        rate = min(25, max(2, len(frames) // 4))  # a short training is not over at once
+        with st.spinner(f"Drawing {len(frames)} frames …"), render.LOCK:
+            animation.film(render.scene(run.recipe, run.target), frames, path, rate)
+    return path
+
+
+def _path(stem: Path) -> Path:
+    """Beside a job's run; for any other below build/app, never among what is committed."""
+    if stem.parent.parent == files.output("build", "app", "films").parent:
+        return stem.with_name("film.mp4")
+    return files.output("build", "app", "films", f"{stem.parent.name}-{stem.name}.mp4")
+
+
+def _show(path: Path) -> None:
+    wide, _ = st.columns([4, 1])
+    wide.video(str(path), loop=True, autoplay=True, muted=True)
+    wide.download_button("Film (.mp4)", path.read_bytes, path.name, "video/mp4", on_click="ignore")
+
+
+if __name__ == "__main__":
+    show()

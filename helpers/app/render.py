@@ -1,0 +1,192 @@
+"""The pictures of the app, as PNG files in memory, and the samples they show.
+
+A server draws for several readers at once, and matplotlib for one at a time: a lock keeps them
+apart. Figures are made without pyplot, which would remember each of them.
+"""
+
+import functools
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+from torch import Tensor
+
+from helpers import animation, maps, objectives, plots, recorder, targets, training
+from helpers.images.figures import tiled
+from helpers.metrics.perturbations import PERTURBATIONS
+from helpers.recipes import Recipe
+from helpers.runs import Frame, Run
+from helpers.targets import GaussianMixture, Target
+
+LOCK = threading.Lock()
+SHARP = 150  # dots an inch
+MARK = {"s": 140, "facecolors": "none", "edgecolors": plots.ROLES["truth"], "linewidth": 1.8}
+MOST = {"plane": 100_000, "images": 400}  # samples to a draw
+WAYS = {way.name: way for way in PERTURBATIONS}
+
+
+class BadDraw(ValueError):
+    """Numbers that cannot be drawn; the message says what is possible."""
+
+
+def sample(run: Run, n: int, seed: int, way: str = "", strength: float = 0.0) -> Tensor:
+    """n samples from latents that are perturbed as named: (n, 2), or of images (n, c, h, w).
+
+    Raises BadDraw.
+    """
+    most = MOST[run.target.domain]
+    if n is None or not 1 <= n <= most:
+        raise BadDraw(f"{n} samples: must be from 1 to {most}")
+    if seed is None or not 0 <= seed < 2**63:
+        raise BadDraw(f"seed = {seed}: must be a whole number from 0")
+    generator = training.stream(seed)
+    z = torch.randn(n, run.recipe.latent, generator=generator)
+    if way:
+        z = WAYS[way].apply(z, strength, generator)
+    with torch.no_grad():
+        x = run.model.draw(z, generator)
+    return run.target.fold(x) if run.target.domain == "images" else x
+
+
+# ---------------------------------------------------------------------- while a training runs
+
+
+def learned(recipe: Recipe, target: Target, epoch: int, probe: dict[str, np.ndarray]) -> bytes:
+    """The frame of a run's film after an epoch."""
+    if recipe.latent < 2 and target.domain == "plane":
+        return samples(target, probe["samples"], f"after epoch {epoch}")  # too thin for a scene
+    frame = Frame(epoch, {name: torch.from_numpy(values) for name, values in probe.items()})
+    with LOCK:
+        feed, film = _projector(recipe, json.dumps(target.definition()))
+        feed.append(frame)
+        try:
+            return png(next(film))
+        except Exception:
+            _projector.cache_clear()  # a generator that failed has ended
+            raise
+
+
+@functools.lru_cache(maxsize=4)
+def _projector(recipe: Recipe, definition: str) -> tuple[list, Iterator[np.ndarray]]:
+    """A list to put a frame on, and the pictures of what is put there, over one background."""
+    feed: list = []
+    empty = scene(recipe, targets.from_definition(json.loads(definition)))
+    return feed, animation.pictures(empty, iter(feed.pop, None))
+
+
+def scene(recipe: Recipe, target: Target) -> animation.Scene:
+    """The empty scene of a recipe's film."""
+    brought = hasattr(target, "scene")  # one of its own needs no probe
+    probe = None if brought else recorder.probe_of(recipe, target, target.draws())
+    return animation.scene_of(recipe, target, probe)
+
+
+def losses(recipe: Recipe, epochs: Sequence[float], columns: dict[str, Sequence[float]]) -> bytes:
+    """Loss curves by epoch."""
+
+    def draw(ax: Axes) -> None:
+        plots.by_epoch(ax, epochs, columns, f"loss ({objectives.build(recipe).unit})")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    return sheet(draw, (7.0, 2.6), (0.09, 0.19, 0.995, 0.97))
+
+
+# ------------------------------------------------------------------------------ whole pictures
+
+
+def sheet(
+    draw: Callable[[Axes], object],
+    size: tuple[float, float] = (5.0, 5.0),
+    margins: tuple[float, ...] = (),
+) -> bytes:
+    """One picture of so many inches, as a PNG file.
+
+    Given margins (left, bottom, right, top, as shares) spare the time of finding good ones.
+    """
+    buffer = io.BytesIO()
+    with LOCK, style.context(plots.STYLE):
+        figure = Figure(figsize=size, layout="none" if margins else None)
+        draw(figure.subplots())
+        if margins:
+            figure.subplots_adjust(*margins)
+        figure.savefig(buffer, format="png", dpi=SHARP)
+        figure.clear()
+    return buffer.getvalue()
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Pixels (height, width, 3 or 4), bytes or shares, as a PNG file."""
+    buffer = io.BytesIO()
+    if pixels.dtype != np.uint8:
+        pixels = (255 * pixels).round().astype(np.uint8)
+    Image.fromarray(pixels).convert("RGB").save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def samples(target: Target, x: Tensor | np.ndarray, title: str = "") -> bytes:
+    """Samples in their components' colours over the target's outlines, or images in a grid."""
+    if target.domain == "images":
+        return images(torch.as_tensor(x).reshape(-1, *target.shape))
+
+    def draw(ax: Axes) -> None:
+        maps.contours(ax, target)
+        maps.scatter(ax, target, x, size=float(np.clip(6_000 / len(x), 0.4, 14)))
+        ax.set_title(title)
+
+    return sheet(draw)
+
+
+def images(x: Tensor, columns: int = 0, zoom: int = 0) -> bytes:
+    """Images (n, c, h, w) in a grid, each pixel several wide."""
+    tiles = tiled(x, columns)
+    zoom = zoom or max(1, 900 // tiles.shape[1])
+    return png(tiles.repeat(zoom, 0).repeat(zoom, 1))
+
+
+def latent(
+    target: GaussianMixture, decode: Callable[[Tensor], Tensor], points: Sequence[Sequence[float]]
+) -> bytes:
+    """The latent plane in the colours of what it decodes to, with marks at some points."""
+
+    def draw(ax: Axes) -> None:
+        maps.latent_map(ax, target, decode)
+        _mark(ax, points)
+        ax.set_title("latent plane, coloured by component")
+
+    return sheet(draw)
+
+
+def decoded(target: GaussianMixture, x: Tensor, cloud: Tensor | None = None) -> bytes:
+    """Points of the data plane, ringed, over a cloud of samples where one is given."""
+
+    def draw(ax: Axes) -> None:
+        maps.contours(ax, target)
+        if cloud is not None:
+            maps.scatter(ax, target, cloud, size=4)
+        _mark(ax, x.tolist())
+        ax.set_title("data plane")
+
+    return sheet(draw)
+
+
+def _mark(ax: Axes, points: Sequence[Sequence[float]]) -> None:
+    for (x, y), marker in zip(points, "os", strict=False):
+        ax.scatter(x, y, marker=marker, zorder=5, **MARK)
+
+
+def path(target: GaussianMixture, steps: Tensor) -> bytes:
+    """Decoded steps (m, 2) from one latent to another."""
+
+    def draw(ax: Axes) -> None:
+        maps.path(ax, target, steps)
+        ax.set_title("decoded, step by step")
+
+    return sheet(draw)

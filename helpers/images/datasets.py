@@ -1,0 +1,158 @@
+"""Image datasets as targets of a training: scaled to [−1, 1], a part of them held out.
+
+A dataset is known by its images alone: it can be drawn from, not evaluated. Its points are flat
+rows of pixels, one dimension a pixel.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pad
+
+from helpers.images import models
+from helpers.images.evaluator import ImageEvaluator
+from helpers.images.figures import ImageScene
+from helpers.images.readers import BadImages, Images
+from helpers.images.sources import FOLDER, SOURCES
+from helpers.targets import DATA_SEED, Draws, Labelled
+
+ALL = 1_000_000  # more images than any set has
+NAME = re.compile(rf"(?P<source>{'|'.join(SOURCES)})(-(?P<size>\d+)(-(?P<most>\d+))?)?")
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """An image set at one size, of which `most` images of each part are used."""
+
+    domain: ClassVar[str] = "images"
+    NAMES: ClassVar[tuple[str, ...]] = tuple(SOURCES)
+
+    source: str  # one of NAMES, or a folder
+    size: int
+    channels: int
+    most: int = ALL
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Whether that is `source`, `source-size`, `source-size-most` or a folder, and no file."""
+        path = Path(name)
+        known = NAME.fullmatch(name) or (name and path.is_dir())  # Path("") is where we are
+        return bool(known) and not path.is_file()
+
+    @classmethod
+    def named(cls, name: str, most: int = ALL) -> "ImageDataset | None":
+        """The dataset of a name that it knows, at its usual size unless the name has another."""
+        if not cls.knows(name):
+            return None
+        found = NAME.fullmatch(name)
+        source, size, cut = found.group("source", "size", "most") if found else (name, None, None)
+        kind = SOURCES.get(source, FOLDER)
+        return cls(source, int(size or kind.size), kind.channels, min(most, int(cut or ALL)))
+
+    @classmethod
+    def from_definition(cls, definition: dict) -> "ImageDataset":
+        """Read back what `definition` wrote; raises BadImages for what it did not write."""
+        try:
+            source, size, most = (definition[key] for key in ("source", "size", "most"))
+        except KeyError as missing:
+            raise BadImages(f"images: no {missing}; give source, size and most") from None
+        return cls(source, size, SOURCES.get(source, FOLDER).channels, most)
+
+    def definition(self) -> dict:
+        """The dataset as a JSON-ready dictionary; `from_definition` reads it back."""
+        return {"kind": "images", "source": self.source, "size": self.size, "most": self.most}
+
+    @property
+    def name(self) -> str:
+        """Source and size, as in `digits-28`; the number of images where it is cut short."""
+        cut = f"-{self.most}" if self.most < ALL else ""
+        return f"{self.source}-{self.size}{cut}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.channels, self.size, self.size
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in an image."""
+        return self.channels * self.size**2
+
+    def fold(self, x: Tensor) -> Tensor:
+        """Flat rows as images: (n, c · h · w) to (n, c, h, w)."""
+        return x.view(-1, *self.shape)
+
+    def draws(self, seed: int = DATA_SEED) -> Draws:
+        """Training, validation and test images as flat rows with labels; raises BadImages.
+
+        A tenth is held out where the source has no test set of its own; one half of what is held
+        out is to watch a training by, the other to score its end. Labels are zero where there are
+        none.
+        """
+        return _draws(self, seed)
+
+    def networks(self, recipe, points: Tensor, generator: torch.Generator) -> tuple[nn.Module, ...]:
+        """A fresh VAE alone, or a generator and a discriminator; `points` are not looked at."""
+        return models.BUILDERS[recipe.family](recipe, self.shape, generator)
+
+    def evaluator(self, draws: Draws) -> ImageEvaluator:
+        """How samples are scored while a training runs: against the validation images."""
+        return ImageEvaluator(self.shape, draws.validation.points)
+
+    def scene(self) -> ImageScene:
+        """The empty scene of a training's film."""
+        return ImageScene(self.shape)
+
+
+@lru_cache(maxsize=2)
+def _draws(dataset: ImageDataset, seed: int) -> Draws:
+    if dataset.size < 4 or dataset.most < 1:
+        raise BadImages(f"{dataset.name}: expected 4 pixels a side or more, and 1 image or more")
+    # So many images in all that a tenth can be held out; None means every one there is.
+    enough = 4 * dataset.most if dataset.most < ALL else None
+    found = SOURCES.get(dataset.source, FOLDER).read(dataset.source, dataset.size, enough)
+    numbers = _split(dataset, found, enough, torch.Generator().manual_seed(seed))
+    every, sizes = torch.cat(numbers), [len(part) for part in numbers]
+    points = _scaled(_resized(found.pixels(every), dataset.size)).flatten(1)  # (n, c · h · w)
+    parts = zip(points.split(sizes), found.labels[every].split(sizes), strict=True)
+    return Draws(*(Labelled(*part) for part in parts))
+
+
+def _split(
+    dataset: ImageDataset, found: Images, enough: int | None, generator: torch.Generator
+) -> tuple[Tensor, ...]:
+    """The numbers of the images to train, validate and test on, shuffled."""
+    n = len(found.labels) - found.test
+    total = min(enough or n, n)
+    if total < 2:
+        raise BadImages(f"{dataset.name}: {total} image; expected 2 or more, some to hold out")
+    tenth = max(1, total // 10)
+    train = torch.randperm(n, generator=generator)
+    if not found.test:
+        train, held_out = train[tenth:total], train[:tenth]
+    else:
+        held_out = n + torch.randperm(found.test, generator=generator)
+        if enough:
+            train, held_out = train[: total - tenth], held_out[:tenth]
+    half = len(held_out) // 2
+    return tuple(part[: dataset.most] for part in (train, held_out[:half], held_out[half:]))
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    """Images of `size` pixels a side; 28 become 32 by a black margin, all else by resampling."""
+    sides = images.shape[-2:]
+    if sides == (size, size):
+        return images
+    if sides == (28, 28) and size == 32:
+        return pad(images, (2, 2, 2, 2))
+    return interpolate(images, (size, size), mode="bilinear", antialias=True)
+
+
+def _scaled(images: Tensor) -> Tensor:
+    """Bytes to float32, 0 to −1 and 255 to 1."""
+    return images.float().div_(127.5).sub_(1)

@@ -1,0 +1,76 @@
+"""How a training is scored: a few numbers after every epoch, all of them when it ends.
+
+A mixture is known, so its scores are exact and cheap. Other kinds of target bring an evaluator
+of their own, with the attributes and methods of `Evaluator`.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from helpers.metrics import modes
+from helpers.metrics.density import exact_likelihood
+from helpers.targets import Draws, GaussianMixture, Target
+
+FILMED = 2_000  # points a frame of a film
+WATCHED = 10_000  # points for the scores of each epoch
+SCORED = 100_000  # samples for the scores at the end
+TESTED = 5_000  # test points whose likelihood is taken
+
+
+class Evaluator(Protocol):
+    """What a recorder asks of an evaluator."""
+
+    watched: int  # samples looked at after an epoch
+    filmed: int  # of which so many are kept
+
+    def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
+        """Scores of samples (n, d) after an epoch; empty when none are due."""
+
+    def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
+        """Scores of a finished model; test is (m, d)."""
+
+    def line(self, row: dict[str, float]) -> str:
+        """A row of the history in a few words."""
+
+
+class MixtureEvaluator:
+    """Scores against a known mixture."""
+
+    def __init__(self, target: GaussianMixture):
+        self.target = target
+        self.watched, self.filmed = WATCHED, FILMED
+
+    def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
+        """Share within 3σ, KL of the modes' weights, log-likelihood of x (n, 2); every epoch."""
+        return {
+            "share": modes.high_quality_fraction(self.target, x),
+            "weight_kl": modes.mode_kl(self.target, x),
+            "log_likelihood": modes.log_likelihood(self.target, x),
+        }
+
+    @torch.no_grad()
+    def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
+        """Scores of SCORED samples, decoder noise included, and a VAE's likelihood of test points.
+
+        The keys of `watch`, "modes", "radius_ratio" (k) and those of `exact_likelihood`.
+        """
+        x = model.draw(torch.randn(SCORED, model.latent, generator=generator), generator)
+        found = self.watch(0, 0, x) | {
+            "modes": modes.modes_covered(self.target, x),
+            "radius_ratio": modes.radius_ratio(self.target, x).tolist(),
+        }
+        if hasattr(model, "encoder"):
+            found |= exact_likelihood(model, self.target, test[:TESTED], generator)
+        return found
+
+    def line(self, row: dict[str, float]) -> str:
+        """Share and KL."""
+        return f"within 3σ {row['share']:.2%}, KL of mode weights {row['weight_kl']:.1e} nats"
+
+
+def evaluator(target: Target, draws: Draws) -> Evaluator:
+    """The target's own evaluator where it brings one, else a mixture's."""
+    own = getattr(target, "evaluator", None)
+    return own(draws) if own else MixtureEvaluator(target)

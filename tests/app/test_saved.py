@@ -1,0 +1,57 @@
+"""Saved runs by name: only what is on the list is read, and only what can be drawn from."""
+
+import zipfile
+
+import pytest
+from small import recipe
+
+from helpers import recorder, runs, targets
+from helpers.app import jobs, saved
+
+from .support import a_job, quick, trained, written_down
+
+assert quick  # a fixture
+
+
+def test_runs_of_the_app_come_first_then_those_of_the_project(quick):
+    name = trained(a_job("vae"))
+    written_down(a_job())  # nothing saved yet
+    names = list(saved.stems())
+    assert [name for name in names if name.startswith("app/")] == names[:1] == [f"app/{name}"]
+    assert "gan/seed5" in names
+    assert list(saved.stems(films=True)) == [f"app/{name}"]
+    assert saved.load(f"app/{name}").recipe == jobs.job_of(name).recipe
+
+
+def test_what_was_written_elsewhere_is_on_the_list_too(quick):
+    trains = recorder.train(recipe("vae"), targets.gmm5(), (11, 9))
+    names = list(saved.stems())
+    assert names.index("vae-custom/seed9") + 1 == names.index("vae-custom/seed11")
+    assert saved.load("vae-custom/seed11").stem == trains[0].stem
+    keep_the_record(trains[0].stem)
+    assert "vae-custom/seed11" not in saved.stems()
+
+
+def keep_the_record(stem):
+    """Drop a run's weights."""
+    with zipfile.ZipFile(runs.file_of(stem)) as archive:
+        record = archive.read("record.json")
+    runs.pack(runs.file_of(stem), {"record.json": record})
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "gan/seed5/../..", "app/x", "", "gan/seed99"])
+def test_nothing_that_is_not_listed_is_read(name):
+    with pytest.raises(runs.BadRun, match="no such run"):
+        saved.load(name)
+
+
+def test_a_damaged_run_is_told(quick):
+    stem = jobs.folder(name := trained(a_job("vae"))) / "seed5"
+    runs.pack(runs.file_of(stem), {"record.json": b"{}", "weights.pt": b"0"})
+    with pytest.raises(runs.BadRun, match="not a run's record"):
+        saved.load(f"app/{name}")
+
+
+def test_titles_are_words():
+    assert saved.title("gan-mixture@ring8/seed3") == "gan-mixture@ring8, seed 3"
+    assert saved.title("app/gan-01234567") == "trained here: gan-01234567"

@@ -1,0 +1,117 @@
+"""The faces: drawn from seeds, each different, kept once drawn; and whose work they are."""
+
+import io
+import json
+import re
+import sys
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.files import REPOSITORY
+from helpers.images import drawn
+from helpers.images.readers import BadImages
+
+SEED = 77  # not that of the datasets, whose faces may lie in the repository's cache
+
+
+def draw(n=12, size=64):
+    return drawn.draw(range(n), size, SEED, progress=False)
+
+
+def kept(written):
+    return next((written / "data" / "cache").iterdir())
+
+
+@pytest.fixture
+def no_pencil(monkeypatch):
+    """A function after which nothing can be drawn."""
+    return lambda: monkeypatch.setattr(drawn, "_face", None)
+
+
+def test_faces_are_images_all_different():
+    faces = draw()
+    assert (faces.shape, faces.dtype) == ((12, 3, 64, 64), torch.uint8)
+    assert len(faces.flatten(1).unique(dim=0)) == 12
+    assert all(len(face.flatten(1).unique(dim=1).T) > 20 for face in faces)  # colours
+
+
+def test_a_face_fills_the_middle_and_stands_on_a_plain_ground():
+    for face in draw():
+        corner = face[:, 0, 0]
+        away = (face != corner[:, None, None]).any(0)  # (h, w)
+        assert away[20:50, 20:44].float().mean() > 0.8
+        assert away[:8, :4].float().mean() < 0.2
+
+
+def test_a_face_depends_on_its_seed_and_number_alone():
+    first = draw()
+    assert torch.equal(drawn.draw([7, 2, 7], 64, SEED, progress=False), first[[7, 2, 7]])
+    other = drawn.draw(range(5), 64, SEED + 1, progress=False)
+    assert not any(torch.equal(*pair) for pair in zip(first, other, strict=False))
+
+
+def test_faces_are_drawn_once(written, no_pencil):
+    first = draw(5, 16)
+    assert kept(written).name.startswith("faces-5x16-")
+    no_pencil()
+    assert torch.equal(draw(5, 16), first)
+    with pytest.raises(TypeError):
+        drawn.draw([4, 3, 2, 1, 0], 16, SEED, progress=False)
+
+
+def npz(array):
+    buffer = io.BytesIO()
+    np.savez(buffer, faces=array)
+    return buffer.getvalue()
+
+
+DAMAGED = {
+    "cut": lambda raw: raw[:-100],
+    "spoilt": lambda raw: raw[: len(raw) // 2] + b"?" + raw[len(raw) // 2 + 1 :],
+    "text": lambda raw: b"hello",
+    "other sizes": lambda raw: npz(np.zeros((5, 3, 8, 8), np.uint8)),
+    "objects": lambda raw: npz(np.array([{}])),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_cache_is_drawn_again(written, case, no_pencil):
+    first, path = draw(5, 16), kept(written)
+    path.write_bytes(DAMAGED[case](path.read_bytes()))
+    assert torch.equal(draw(5, 16), first)
+    no_pencil()
+    assert torch.equal(draw(5, 16), first)
+
+
+def test_other_looks_have_a_cache_of_their_own(monkeypatch):
+    first = draw(4, 16)
+    monkeypatch.setattr(drawn, "BACKGROUNDS", ["#000000"])
+    assert not torch.equal(draw(4, 16), first)
+
+
+@pytest.mark.parametrize(("module", "package"), drawn.PACKAGES.items())
+def test_a_missing_package_is_named(monkeypatch, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(BadImages, match=f"^faces: .*; pip install {package}$"):
+        draw(4, 16)
+
+
+@pytest.mark.parametrize(("n", "size"), [(0, 64), (5, 0)])
+def test_no_faces_or_no_pixels_are_refused(n, size):
+    with pytest.raises(BadImages, match=f"{n} of size={size}; both must be 1 or more"):
+        draw(n, size)
+
+
+@pytest.mark.parametrize("style", drawn.STYLES)
+def test_the_readme_credits_the_artists_as_their_licences_ask(style):
+    text = files("dicebear_styles").joinpath(f"{style}.json").read_text("utf-8")
+    meta = json.loads(text)["meta"]
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    (credit,) = re.findall(rf"\[([^]]*)\]\({meta['source']['url']}\) by ([^,;.(]+)", readme)
+    work, author = credit
+    assert work in meta["source"]["name"]
+    assert author.split(" and ")[0].strip() in meta["creator"]["name"]
+    assert meta["license"]["name"] in readme

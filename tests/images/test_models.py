@@ -1,0 +1,231 @@
+"""Convolutional networks: shapes, likelihoods against torch.distributions, and the shared step."""
+
+import itertools
+
+import pytest
+import torch
+from torch.distributions import Bernoulli as Coin
+from torch.distributions import ContinuousBernoulli
+
+from helpers import experiments, objectives, recipes, training
+from helpers.images import models
+from helpers.images.datasets import ImageDataset
+from helpers.models import BadNetwork, start_from_decoder
+
+GREY, COLOUR, LARGE, SMALL = (1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 16, 16)
+CHANNELS = {GREY: (4, 8), COLOUR: (4, 8, 8), LARGE: (4, 4, 8, 8), SMALL: (8, 8)}
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def vae_for(shape, variance="bernoulli", latent=3):
+    encoder = models.ConvEncoder(shape, CHANNELS[shape], latent)
+    decoder = models.ConvDecoder(shape, CHANNELS[shape][::-1], latent, variance)
+    for network in (encoder, decoder):
+        models.initialise(network.net, rng(1))
+    return models.ImageVAE(encoder, decoder, latent)
+
+
+@pytest.mark.parametrize("shape", CHANNELS)
+def test_one_definition_fits_every_size(shape):
+    pixels = shape[0] * shape[1] * shape[2]
+    vae = vae_for(shape)
+    x = torch.rand(5, pixels, generator=rng()) * 2 - 1
+    posterior = vae.encoder(x)
+    assert posterior.mean.shape == posterior.log_scale.shape == (5, 3)
+    assert vae.decode(posterior.mean).shape == (5, pixels)
+    assert vae.decoder(torch.zeros(7, 5, 3)).log_prob(x).shape == (7, 5)
+    generator = models.ConvGenerator(shape, CHANNELS[shape][::-1], 3)
+    assert generator(torch.zeros(5, 3)).shape == (5, pixels)
+    assert models.ConvDiscriminator(shape, CHANNELS[shape])(x).shape == (5,)
+
+
+def test_black_and_white_pixels_have_a_coins_likelihood():
+    logits = torch.randn(6, 20, generator=rng())
+    x = (torch.rand(6, 20, generator=rng(1)) < 0.5).float()
+    expected = Coin(logits=logits).log_prob(x).sum(-1)
+    assert torch.allclose(models.Bernoulli(logits).log_prob(2 * x - 1), expected, atol=1e-5)
+
+
+def test_greys_lack_only_the_continuous_bernoullis_constant():
+    logits = torch.randn(20, generator=rng())
+    oracle, mine = ContinuousBernoulli(logits=logits), models.Bernoulli(logits[:, None])
+    grey = torch.rand(20, generator=rng(1))
+    constant, again = (
+        oracle.log_prob(x) - mine.log_prob(2 * x[:, None] - 1) for x in (grey, 1 - grey)
+    )
+    assert torch.allclose(constant, again, atol=1e-4)
+
+
+def test_a_draw_is_white_as_often_as_the_mean_says():
+    likelihood = models.Bernoulli(torch.tensor([-2.0, 0.0, 1.5]))
+    x = likelihood.sample(torch.randn(40_000, 3, generator=rng()))
+    assert set(x.unique().tolist()) == {-1.0, 1.0}
+    assert torch.allclose(x.mean(0), likelihood.mean, atol=0.02)
+
+
+def test_pixel_norm_scales_each_pixel_alone():
+    h = torch.randn(2, 5, 3, 3, generator=rng())
+    out = models.PixelNorm()(h)
+    assert torch.allclose(out.square().mean(1), torch.ones(2, 3, 3), atol=1e-4)
+    assert torch.allclose(out[0], models.PixelNorm()(h[:1])[0])
+
+
+@pytest.mark.parametrize("variance", ["unit", "scale"])
+def test_a_gaussian_decoders_mean_lies_where_pixels_do(variance):
+    vae = vae_for(COLOUR, variance)
+    assert vae.decode(10 * torch.randn(50, 3, generator=rng())).abs().max() <= 1
+    learned = [name for name, _ in vae.decoder.named_parameters() if "log_scale" in name]
+    assert bool(learned) == (variance == "scale")
+
+
+def test_an_image_vae_shows_means():
+    vae, z = vae_for(GREY), torch.randn(4, 3, generator=rng())
+    assert torch.equal(vae.draw(z, rng(1)), vae.decode(z))
+
+
+def test_weights_keep_the_size_of_a_signal():
+    net = models.conv_down(LARGE, (16, 16, 16, 16), 8, torch.nn.ReLU())
+    models.initialise(net, rng(3))
+    h = torch.randn(64, 3 * 64 * 64, generator=rng())
+    sizes = [h.square().mean().item()]
+    for layer in net[:-2]:
+        h = layer(h)
+        if isinstance(layer, torch.nn.ReLU):
+            sizes.append(h.square().mean().item())
+    assert all(0.4 < b / a < 2.5 for a, b in itertools.pairwise(sizes))
+
+
+# ------------------------------------------------------------------------------ training
+
+
+def bars(n):
+    """Images with one bright row, its height the only thing to learn."""
+    x = -torch.ones(n, 1, 16, 16)
+    x[torch.arange(n), 0, torch.arange(n) % 16] = 1
+    return x.flatten(1)
+
+
+def settings(**values):
+    common = {"rate": training.cosine(1e-3), "weight": training.linear(1, 1)}
+    return training.Settings(**common | values)
+
+
+def test_the_planes_loop_and_objective_train_a_vae_on_images():
+    x, vae = bars(256), vae_for(SMALL, latent=2)
+    step = training.VAEStep(vae, objectives.ELBO(), settings(epochs=12, batch=32))
+    losses = [
+        snapshot.losses["reconstruction"]
+        for snapshot in training.train(step, x, x[:8], generator=rng())
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "objective", [objectives.NonSaturating(), objectives.WassersteinGP(), objectives.Relativistic()]
+)
+def test_every_objective_trains_a_gan_on_images(objective):
+    """Penalties differentiate through convolutions, and a slope counts every pixel."""
+    x = bars(64)
+    generator = models.ConvGenerator(SMALL, (8, 8), 2)
+    discriminator = models.ConvDiscriminator(SMALL, (8, 8))
+    for network in (generator, discriminator):
+        models.initialise(network.net, rng(1))
+    before = generator(torch.ones(1, 2)).clone()
+    step = training.GANStep(
+        generator, discriminator, objective, settings(epochs=1, batch=32, betas=(0.0, 0.99))
+    )
+    (last,) = training.train(step, x, x[:8], generator=rng())
+    assert set(last.losses) == {"discriminator", "generator"}
+    assert not torch.equal(before, generator(torch.ones(1, 2)))
+    assert objectives.input_gradient(discriminator, x[:3]).shape == (3, 256)
+
+
+# ------------------------------------------------------------------ networks from a recipe
+
+FACES = ImageDataset("faces", 16, 3)
+TINY = {"batch": 4, "latent": 3}
+
+
+def built(name, **values):
+    recipe = recipes.changed(experiments.named(name), **TINY | values)
+    return FACES.networks(recipe, torch.zeros(0), rng(1))
+
+
+def image_vae(**values):
+    return built("vae-faces", **{"encoder": (4, 6), "decoder": (6, 4)} | values)[0]
+
+
+def image_gan(**values):
+    return built("gan-faces-cold", **{"generator": (6, 4), "discriminator": (4,)} | values)
+
+
+@pytest.mark.parametrize("family", ["vae", "gan"])
+def test_the_keys_and_first_numbers_of_saved_weights_stay(family):
+    """Drawn from the stream in the order encoder, decoder, or generator, discriminator."""
+    first, second = {"vae": [*image_vae().children()], "gan": image_gan()}[family]
+    assert next(iter(first.state_dict())) == {"vae": "net.1.weight", "gan": "net.0.weight"}[family]
+    stream = rng(1)
+    for layer in (*first.net, *second.net):
+        if hasattr(layer, "weight"):
+            drawn = torch.rand(layer.weight.shape, generator=stream) * 2 - 1
+            ratio = layer.weight.abs().max() / drawn.abs().max()
+            torch.testing.assert_close(layer.weight, ratio * drawn)
+            assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("variance", ["unit", "scale", "bernoulli"])
+def test_a_warm_generator_of_images_is_the_decoders_mean_map(variance):
+    vae, (network, _) = image_vae(variance=variance), image_gan()
+    z = torch.randn(5, 3, generator=rng(3))
+    assert not torch.allclose(network(z), vae.decode(z))
+    start_from_decoder(network, vae.decoder)
+    torch.testing.assert_close(network(z), vae.decode(z))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"generator": (6, 5)}, "generator 3-96-5-3 .* and decoder 3-96-4-3 "),
+        ({"generator_norm": "pixel"}, "PixelNorm.*on images no norm"),
+    ],
+)
+def test_a_generator_of_images_of_another_form_cannot_start_warm(values, message):
+    with pytest.raises(BadNetwork, match=message):
+        start_from_decoder(image_gan(**values)[0], image_vae().decoder)
+
+
+def test_frozen_layers_are_no_parameters_and_still_start_warm():
+    (free, _), (network, _), vae = image_gan(), image_gan(frozen=1), image_vae()
+    kept = {name for name, _ in network.named_parameters()}
+    assert {name for name, _ in free.named_parameters()} - kept == {"net.0.weight", "net.0.bias"}
+    assert network.state_dict().keys() == free.state_dict().keys()
+    start_from_decoder(network, vae.decoder)
+    assert torch.equal(network.net[0].weight, vae.decoder.net[0].weight)
+
+
+def test_the_leak_is_the_generators_alone():
+    slopes = [
+        {layer.negative_slope for layer in each.net if isinstance(layer, torch.nn.LeakyReLU)}
+        for each in image_gan(activation="leaky", leak=0.01)
+    ]
+    assert slopes == [{0.01}, {0.2}]
+
+
+WRONG = {
+    "a variance of the plane": (lambda: image_vae(variance="full"), "variance = full: for the"),
+    "halved too often": (lambda: image_vae(encoder=(2,) * 5), "16 × 16 pixels cannot be halved 5"),
+    "an odd side": (lambda: models.smallest(GREY, 3), "28 × 28 .* a multiple of 8"),
+    "no square": (lambda: models.smallest((1, 28, 30), 1), "28 × 30 .* give square ones"),
+    "a generator too deep": (lambda: image_gan(generator=(2,) * 5), "cannot be halved 5 times"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_networks_that_cannot_be_are_refused_in_one_line(case):
+    build, message = WRONG[case]
+    with pytest.raises(BadNetwork, match=message) as refused:
+        build()
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,304 @@
+"""The readers on files written in the official formats; on damaged and hostile ones, one line."""
+
+import gzip
+import io
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.images import readers
+from helpers.images.readers import BadImages
+
+from . import formats
+
+
+def all_of(images):
+    return images.pixels(torch.arange(len(images.labels)))
+
+
+# ------------------------------------------------------------------------------------- idx
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("below", ["", "MNIST/raw"])
+def test_idx_files_come_back_the_test_set_last(tmp_path, ending, below):
+    images, labels = formats.write_mnist(tmp_path / below, 30, 10, ending)
+    found = readers.idx_files(tmp_path, "")
+    assert found.test == 10
+    assert np.array_equal(all_of(found)[:, 0], images)
+    assert np.array_equal(found.labels, labels)
+    assert (all_of(found).dtype, found.labels.dtype) == (torch.uint8, torch.int64)
+
+
+def test_a_zipped_file_is_known_by_its_bytes_and_a_dot_in_the_name_is_no_matter(tmp_path):
+    path = tmp_path / "train-images.idx3-ubyte"
+    path.write_bytes(gzip.compress(formats.idx_bytes(formats.pixels(2, 5, 7))))
+    assert readers.find(tmp_path, "train-images-idx3-ubyte", "") == path
+    assert readers.idx(path, 3).shape == (2, 5, 7)
+
+
+# ---------------------------------------------------------------------------------- CIFAR-10
+
+
+@pytest.mark.parametrize("dump", [formats.python2_pickle, lambda thing: pickle.dumps(thing, 2)])
+def test_a_batch_comes_back_channel_by_channel(tmp_path, dump):
+    path = tmp_path / "data_batch_1"
+    path.write_bytes(dump(formats.batch(10)))
+    images, labels = readers.cifar_batch(path)
+    assert images.shape == (10, 3, 32, 32)
+    green = formats.batch(10)[b"data"][3, 1024:2048]
+    assert np.array_equal(images[3, 1].numpy().ravel(), green)
+    assert labels.tolist() == list(range(10))
+
+
+def test_the_writer_writes_as_python_2_did():
+    raw = formats.python2_pickle(formats.batch(1))
+    assert raw.startswith(b"\x80\x02}q\x00(U\x0bbatch_label")
+    assert b"cnumpy.core.multiarray\n_reconstruct\n" in raw
+    assert b"_codecs" not in raw
+
+
+def test_an_array_kept_by_columns_comes_back(tmp_path):
+    path, data = tmp_path / "data_batch_1", formats.batch(4)[b"data"]
+    by_columns = {**formats.batch(4), b"data": np.asfortranarray(data)}
+    path.write_bytes(formats.python2_pickle(by_columns))
+    assert np.array_equal(readers.cifar_batch(path)[0].flatten(1), data)
+
+
+def test_all_batches_are_found_below_the_folder(tmp_path):
+    formats.write_cifar10(tmp_path / "cifar-10-batches-py", 4)
+    found = readers.cifar10(tmp_path, "")
+    assert (all_of(found).shape, found.test) == ((24, 3, 32, 32), 4)
+
+
+class Hostile:
+    """Unpickled by the usual means, it runs a command."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_a_hostile_batch_is_not_run(tmp_path):
+    path, mark = tmp_path / "data_batch_1", tmp_path / "mark"
+    raw = pickle.dumps({b"data": Hostile(f"echo run > {mark}"), b"labels": []}, 2)
+    path.write_bytes(raw)
+    with pytest.raises(BadImages, match=f"asks for {os.system.__module__}.system, which is not"):
+        readers.cifar_batch(path)
+    assert not mark.exists()
+    pickle.loads(raw)  # and it would have been
+    assert mark.exists()
+
+
+# ----------------------------------------------------------------------------------- folders
+
+
+def test_a_folder_has_its_sub_folders_for_classes(tmp_path):
+    formats.write_birds(tmp_path)
+    found = readers.folder_images(tmp_path, 16, "")
+    images = all_of(found)
+    assert (images.shape, images.dtype) == ((12, 3, 16, 16), torch.uint8)
+    assert found.labels.tolist() == [0] * 4 + [1] * 3 + [2] * 5
+    red, green, _ = images[4]  # the grey one
+    assert torch.equal(red, green)
+    assert not torch.equal(*images[0, :2])
+
+
+def test_what_is_hidden_or_no_image_is_left_out(tmp_path):
+    for name in ("b.JPG", "a.png", "._a.png", ".trash/c.png"):
+        formats.write_image(tmp_path / name, 20, 20)
+    (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
+    found = readers.folder_images(tmp_path, 8, "")
+    assert found.labels.tolist() == [0, 0]
+    assert torch.equal(all_of(found)[0], readers.read_image(tmp_path / "a.png", 8))
+
+
+def test_only_images_that_are_asked_for_are_decoded(tmp_path):
+    formats.write_image(tmp_path / "a.png", 20, 20)
+    (tmp_path / "b.png").write_bytes(b"no image")
+    found = readers.folder_images(tmp_path, 8, "")
+    assert found.pixels(torch.tensor([0, 0])).shape == (2, 3, 8, 8)
+    with pytest.raises(BadImages):
+        found.pixels(torch.tensor([1]))
+
+
+def stripes(path, wide, **options):
+    """Red, green and blue side by side, or one below the other."""
+    rows = np.repeat(np.eye(3, dtype=np.uint8) * 255, 20, axis=0)[:, None].repeat(20, 1)
+    Image.fromarray(rows.swapaxes(0, 1) if wide else rows).save(path, **options)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_images_are_cut_to_a_square_about_their_centre(tmp_path, wide):
+    stripes(tmp_path / "a.png", wide)
+    image = readers.read_image(tmp_path / "a.png", 20)
+    assert image[:, 10, 10].tolist() == [0, 255, 0]
+    assert (image[1] == 255).all()  # the middle third alone
+
+
+def test_an_image_taken_on_its_side_is_set_upright(tmp_path):
+    turned = Image.Exif()
+    turned[0x112] = 6  # the camera was held a quarter to the left
+    dots = np.zeros((20, 20, 3), np.uint8)
+    dots[:10, :10, 0] = 255  # red at the top left of what was stored
+    Image.fromarray(dots).save(tmp_path / "a.png", exif=turned)
+    image = readers.read_image(tmp_path / "a.png", 20)
+    assert image[0, 5, 15] == 255  # which belongs to the right
+    assert image[0, 5, 5] == 0
+
+
+# ----------------------------------------------------------------------------------- uploads
+
+GREY, COLOUR = (1, 28, 28), (3, 64, 64)
+
+
+def encoded(pixels, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+def test_an_upload_becomes_a_row_of_the_dataset(kind, shape):
+    white = encoded(np.full((40, 60, 3), 255, np.uint8), kind)
+    assert torch.equal(readers.read_upload(white, shape), torch.ones(1, np.prod(shape)))
+
+
+def test_dark_ink_becomes_light():
+    white = encoded(np.full((28, 28), 255, np.uint8))
+    assert torch.equal(readers.read_upload(white, GREY, dark_ink=True), -torch.ones(1, 784))
+
+
+def test_rows_and_colours_keep_their_place():
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[0, 1, 2] = 255  # top row, second column, blue
+    image = readers.read_upload(encoded(pixels), COLOUR).view(COLOUR)
+    assert image[2, 0, 1] == 1
+    assert image.sum() == 2 - image.numel()
+
+
+# -------------------------------------------------------------------------------- bad inputs
+
+SOUND = formats.idx_bytes(formats.pixels(3, 4, 5))
+
+
+def changed(**values):
+    return formats.python2_pickle(
+        {**formats.batch(10), **{key.encode(): value for key, value in values.items()}}
+    )
+
+
+IDX = {  # what lies in the file, and the words that must answer
+    "empty": (b"", "begins with '', not with '00000803'"),
+    "labels for images": (formats.idx_bytes(formats.pixels(60)), "begins with '00000801'"),
+    "floats": (b"\0\0\x0d\x03" + SOUND[4:], "begins with '00000d03'"),
+    "text": (b"hello", "begins with '68656c6c'"),
+    "cut in the header": (SOUND[:9], "bytes, not the 3 x "),
+    "cut": (SOUND[:-1], "holds 59 bytes, not the 3 x 4 x 5 it announces; download it again"),
+    "too long": (SOUND + b"a", "holds 61 bytes, not the 3 x 4 x 5"),
+    "boastful": (b"\0\0\x08\x03" + b"\xff" * 12 + b"a", "holds 1 bytes, not the 4294967295 x"),
+    "zip cut": (gzip.compress(SOUND)[:-9], "cannot be read .*; download it again"),
+    "zip spoilt": (b"\x1f\x8b" + b"a" * 30, "cannot be read"),
+}
+LABELS = {
+    "of another file": (formats.idx_bytes(formats.pixels(9)), "9 labels for 30 images"),
+    "out of range": (formats.idx_bytes(np.arange(30, dtype=np.uint8)), "label 10 is not one of 0"),
+}
+BATCHES = {
+    "empty": (b"", "EOFError"),
+    "text": (b"hello\nworld\n", "not a batch of CIFAR-10 .*; download it again"),
+    "cut": (changed()[:-2000], "not a batch of CIFAR-10"),
+    "a list": (formats.python2_pickle([1, 2]), "not a batch of CIFAR-10"),
+    "without labels": (formats.python2_pickle({b"data": formats.pixels(1, 3072)}), "b'labels'"),
+    "labels too few": (changed(labels=[1, 2]), "cannot reshape array"),
+    "labels of nothing": (changed(labels=None), "not a batch of CIFAR-10"),
+    "a label too high": (changed(labels=[10] * 10), "label 10 is not one of 0 to 9"),
+    "numbers with a point": (changed(data=np.zeros((10, 3072))), "array of b?'f8', not of bytes"),
+    "objects": (changed(data=np.full((10, 3072), None)), "array of b?'O8', not of bytes"),
+    "small images": (changed(data=formats.pixels(10, 768)), "cannot reshape array"),
+    "no array": (changed(data=b"a" * 30720), "not a batch of CIFAR-10"),
+    "a name of two lines": (b"\x80\x04\x8c\x02os\x8c\x04sy\nm\x93.", "asks for os.sy m"),
+    "code to evaluate": (b"c__builtin__\neval\n(S'1'\ntR.", "asks for .*eval, which is not run"),
+    "a numpy loader": (b"cnumpy\nload\n.", "asks for numpy.load, which is not run"),
+}
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+NO_IMAGE = "cut short or not an image; remove"
+IMAGES = {
+    "text": (b"This is not an image.", NO_IMAGE),
+    "empty": (b"", NO_IMAGE),
+    "a program for printers": (EPS, NO_IMAGE),
+    "cut": (encoded(formats.pixels(50, 50, 3), "JPEG")[:-300], NO_IMAGE),
+}
+UPLOADS = {
+    "empty": (b"", "not an image"),
+    "text": (b"just some text", "not an image"),
+    "cut": (encoded(np.zeros((50, 50), np.uint8))[:60], "not an image, or cut short"),
+    "of another format": (encoded(np.zeros((9, 9), np.uint8), "GIF"), "send a JPEG or PNG"),
+    "a program for printers": (EPS, "not an image"),
+    "too long": (bytes(5_000_001), "too large; send at most 5 MB"),
+    "boastful": (encoded(np.zeros((5_000, 5_000), np.uint8)), "5000 × 5000 pixels: too many"),
+}
+NAMES = {  # of the damaged file, and who reads it
+    "idx": ("a", IDX, lambda path: readers.idx(path, 3)),
+    "labels": (
+        "train-labels-idx1-ubyte.gz",
+        LABELS,
+        lambda path: readers.idx_files(path.parent, ""),
+    ),
+    "batch": ("data_batch_1", BATCHES, readers.cifar_batch),
+    "image": ("a.jpg", IMAGES, lambda path: readers.read_image(path, 8)),
+    "upload": ("", UPLOADS, lambda raw: readers.read_upload(raw, GREY)),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "case"), [(kind, case) for kind, (_, cases, _) in NAMES.items() for case in cases]
+)
+def test_what_is_damaged_is_refused_in_one_line_that_names_it(tmp_path, kind, case):
+    name, cases, read = NAMES[kind]
+    raw, message = cases[case]
+    formats.write_mnist(tmp_path)  # sound, but for what is damaged below
+    if name:
+        (tmp_path / name).write_bytes(raw)
+    with pytest.raises(BadImages, match=message) as refused:
+        read(tmp_path / name if name else raw)
+    assert str(refused.value).startswith(str(tmp_path / name) if name else "")
+    assert "\n" not in str(refused.value)
+
+
+MISSING = {
+    "labels": lambda path: readers.idx_files(path, "ask a friend"),
+    "batch": lambda path: readers.cifar10(path, "ask a friend"),
+    "images": lambda path: readers.folder_images(path, 8, "ask a friend"),
+    "nowhere": lambda path: readers.idx_files(path / "nowhere", "ask a friend"),
+    "no such folder": lambda path: readers.folder_images(path / "nowhere", 8, "ask a friend"),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_is_missing_is_named_with_the_way_to_it(tmp_path, case):
+    formats.write_mnist(tmp_path)
+    formats.write_cifar10(tmp_path)
+    for name in ("train-labels-idx1-ubyte.gz", "data_batch_4"):
+        (tmp_path / name).unlink()
+    with pytest.raises(BadImages, match=r"no .* in this folder or below; ask a friend") as refused:
+        MISSING[case](tmp_path)
+    assert str(refused.value).startswith(str(tmp_path))
+
+
+def test_a_batch_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BadImages, match="FileNotFoundError"):
+        readers.cifar_batch(tmp_path / "a")
+
+
+def test_files_without_images_are_refused(tmp_path):
+    formats.write_mnist(tmp_path, test=0)
+    with pytest.raises(BadImages, match="0 labels for 0"):
+        readers.idx_files(tmp_path, "")

@@ -1,0 +1,55 @@
+"""A training on images from end to end: kept, read back, scored and filmed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from helpers import animation, experiments, recipes, recorder, runs
+from helpers.images import metrics
+from helpers.images.datasets import ImageDataset
+from helpers.targets import gmm5
+
+DATASET = ImageDataset.named("digits-8-40")
+
+
+@pytest.fixture(autouse=True)
+def _pixels_as_features(monkeypatch):
+    monkeypatch.setattr(metrics, "features", lambda x: x.flatten(1))
+
+
+def tiny(name):
+    recipe = experiments.at_preset(experiments.named(name), experiments.preset("tiny"))
+    return replace(recipe, batch=10)
+
+
+@pytest.mark.parametrize("name", ["vae-digits-8", "gan-digits"])
+def test_a_run_on_images_is_kept_read_back_scored_and_filmed(written, name):
+    recipe = tiny(name)
+    (run,) = recorder.train(recipe, DATASET, (3,), device="cpu")
+    again = runs.read(run.stem)
+    assert again.target == DATASET
+    assert run.stem.parent.name == f"{recipe.name}@digits-8-40"
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(again.model.decode(z), run.model.decode(z))
+    assert again.model.decode(z).shape == (5, 64)
+    assert len(run.history["kid"]) == 3
+    assert set(run.metrics) == {"fake", "reference"}
+    probe = recorder.probe_of(recipe, DATASET, DATASET.draws())
+    films = animation.film_run(again, probe, written / "one.mp4")
+    assert all(path.stat().st_size > 0 for path in films)
+
+
+def test_one_seed_gives_the_same_weights_twice(written):
+    stems = [written / name / "seed3" for name in ("one", "two")]
+    one, two = (
+        recorder.train(tiny("gan-digits"), DATASET, (3,), stems=[stem], device="cpu")[0]
+        for stem in stems
+    )
+    assert one.record["weights"] == two.record["weights"]
+
+
+@pytest.mark.parametrize(("name", "target"), [("vae-digits-8", gmm5()), ("vae", DATASET)])
+def test_a_recipe_for_another_kind_of_target_is_refused(name, target):
+    with pytest.raises(recipes.BadRecipe, match="choose another target"):
+        recorder.train(experiments.named(name), target, (3,))

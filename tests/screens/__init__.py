@@ -1,1 +1,0 @@
-"""A package, so that a screen may share its name with another room."""

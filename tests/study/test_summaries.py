@@ -1,0 +1,223 @@
+"""A summary's numbers are those of the modules they come from, and belong to the run's weights."""
+
+import json
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import torch
+from small import recipe, shrink
+
+from helpers import recorder, runs, targets
+from helpers.experiments import named
+from helpers.files import REPOSITORY
+from helpers.metrics import density, divergences, latent, modes
+from helpers.metrics.scorecard import METRICS
+from helpers.study import baselines, summaries
+from helpers.study.summaries import BadRecord
+from helpers.training import stream
+
+TARGET = targets.gmm5()
+COMMITTED = sorted(path.stem for path in (REPOSITORY / "data" / "evidence").glob("*.json"))
+SCORED = {metric.name for metric in METRICS}
+
+
+# ------------------------------------------------------------------------------ what is committed
+
+
+def weights_of(recipe, target, seed):
+    return runs.read_record(runs.stem_of(recipe, target, seed))["weights"]
+
+
+def test_every_record_is_committed_and_can_be_read():
+    assert sorted(summaries.RECORDS) == COMMITTED
+    assert all(summaries.load(name) for name in COMMITTED)
+
+
+def test_summaries_are_of_the_committed_runs():
+    found = summaries.load("summaries")
+    for of, seed in summaries.studied():
+        key = summaries.key_of(of, seed)
+        if runs.file_of(runs.stem_of(of, TARGET, seed)).exists():
+            assert found[key]["weights"] == weights_of(of, TARGET, seed), key
+    assert set(found) <= {summaries.key_of(of, seed) for of, seed in summaries.studied()}
+
+
+def test_the_benchmark_is_of_the_committed_runs():
+    found = summaries.load("benchmark")
+    for target, families in baselines.RECIPES.items():
+        for family, name in families.items():
+            place = targets.named(target)
+            expected = [weights_of(named(name), place, seed) for seed in summaries.TEN]
+            assert found[target][family]["weights"] == expected
+
+
+def test_trainings_are_all_that_the_records_speak_of():
+    found = summaries.trainings()
+    seeds = {(one.recipe.name, one.target.name): one.seeds for one in found}
+    assert len(seeds) == len(found)
+    assert seeds["gan-best", "gmm5"] == seeds["gan-mixture", "ring8"] == summaries.TEN
+    assert seeds["gan-front-width-8", "gmm5"] == (0, 1, 2, 3, 4)
+    studied = sum(len(one.seeds) for one in found if one.target.name == "gmm5")
+    assert studied == len(list(summaries.studied()))
+
+
+# ------------------------------------------------------------------------------------ the records
+
+
+def test_a_record_comes_back_and_what_is_not_finite_is_null():
+    summaries.save("power", {"n": 5, "forward": [float("inf"), float("nan")]})
+    assert summaries.load("power") == {"n": 5, "forward": [None, None]}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "3"])
+def test_a_damaged_record_says_how_to_make_it(text):
+    summaries.save("power", {}).write_text(text, encoding="utf-8")
+    message = "data/evidence/power.json: missing or damaged; make it with: .* evidence power"
+    with pytest.raises(BadRecord, match=message):
+        summaries.load("power")
+
+
+def test_an_unknown_record_is_refused_before_anything_is_made():
+    with pytest.raises(BadRecord, match="fault: no such record; choose of power, summaries"):
+        summaries.make(["power", "fault"])
+
+
+def test_records_are_made_by_name_or_all(monkeypatch):
+    made = {name: lambda workers, say, again, name=name: {"by": name} for name in ("pace", "power")}
+    monkeypatch.setattr(summaries, "RECORDS", made)
+    said = []
+    summaries.make(["pace"], say=said.append)
+    assert summaries.load("pace") == {"by": "pace"}
+    assert len(said) == 1
+    summaries.make(say=said.append)
+    assert len(said) == 3
+
+
+def test_paces_are_medians_of_rounds_taken_in_turn_without_the_first(monkeypatch):
+    times = {"vae": iter([99, 1, 5, 3]), "gan": iter([99, 2, 2, 8])}
+    order = []
+
+    def loop(it, target):
+        for seconds in times[it.family]:
+            order.append(it.family)
+            yield seconds
+
+    monkeypatch.setattr(summaries.benchmark, "our_loop", loop)
+    pair = [replace(recipe("vae"), name="one"), replace(recipe("gan"), name="two")]
+    assert summaries.paces(pair, TARGET, lambda line: None, rounds=3) == {"one": 3, "two": 2}
+    assert order == ["vae", "gan"] * 4
+
+
+def keep_record_alone(stem):
+    record = runs.read_record(stem)
+    runs.pack(runs.file_of(stem), {"record.json": json.dumps(record).encode()})
+
+
+@pytest.fixture
+def studied(monkeypatch):
+    """Five runs of a recipe; the list that fills with those measured; and how to make records.
+
+    Seed 90 has a summary of its weights and 91 one of others; 92 has none; 93 has one and its
+    record alone, 94 its record alone.
+    """
+    shrink(monkeypatch)
+    small = replace(recipe("gan", epochs=1), name="gan-fast")
+    seeds = (90, 91, 92, 93, 94)
+    made = recorder.train(small, TARGET, seeds, device="cpu")
+    weights = {run.seed: run.record["weights"] for run in made}
+    for run in made[3:]:
+        keep_record_alone(run.stem)
+    others = {90: weights[90], 91: "others", 93: "of long ago"}
+    kept = {f"gan-fast/seed{seed}": {"weights": digest} for seed, digest in others.items()}
+    summaries.save("summaries", kept)
+    measured = []
+
+    def measure(stem):
+        measured.append(stem.name)
+        return {"weights": runs.read_record(stem)["weights"], "new": True}
+
+    monkeypatch.setattr(summaries, "studied", lambda: [(small, seed) for seed in seeds])
+    monkeypatch.setattr(summaries, "_summary", measure)
+    monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: in_turn)
+    return measured
+
+
+def in_turn(tasks):
+    return (function(*values) for function, values, _ in tasks)
+
+
+@pytest.mark.parametrize(
+    ("again", "expected"), [(False, ["seed91", "seed92"]), (True, ["seed90", "seed91", "seed92"])]
+)
+def test_only_runs_with_other_weights_are_measured_unless_asked(studied, again, expected):
+    summaries.make(["summaries"], 1, lambda line: None, again)
+    assert studied == expected
+    found = summaries.load("summaries")
+    assert list(found) == [f"gan-fast/seed{seed}" for seed in (90, 91, 92, 93)]
+    assert found["gan-fast/seed93"] == {"weights": "of long ago"}
+    assert found["gan-fast/seed91"]["new"]
+
+
+def test_a_killed_making_goes_on_where_it_was(studied, monkeypatch):
+    monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: lambda t: islice(in_turn(t), 1))
+    with pytest.raises(ValueError, match="shorter"):
+        summaries.make(["summaries"], 1, lambda line: None)
+    monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: in_turn)
+    summaries.make(["summaries"], 1, lambda line: None)
+    assert studied == ["seed91", "seed92"]
+
+
+# ----------------------------------------------------------------------------- one run's summary
+
+
+@pytest.fixture
+def small_sizes(monkeypatch):
+    shrink(monkeypatch)
+    for name, value in (("DRAWN", 300), ("SEEN", 400), ("COMPARED", 60)):
+        monkeypatch.setattr(summaries, name, value)
+    monkeypatch.setattr(density, "MESH", 60)
+    monkeypatch.setattr(density, "NODES", {1: 64, 2: 32})
+
+
+def trained(name, **values):
+    return recorder.train(recipe(name, epochs=1, **values), TARGET, (0,), device="cpu")[0]
+
+
+@pytest.mark.parametrize("name", ["vae", "gan"])
+def test_a_summary_of_either_family(name, small_sizes):
+    run = trained(name)
+    found = summaries.summary(run)
+    assert found["weights"] == run.record["weights"]
+    assert found["seconds"] == run.history["seconds"][-1]
+    assert set(found["scores"]) == SCORED
+    samples = run.sample(300, stream(summaries.STREAMS["samples"]))
+    assert found["scores"]["within 3σ"] == modes.high_quality_fraction(TARGET, samples)
+    assert found["latent"]["border measure"] == latent.border_measure(TARGET, run.model.decode)
+    assert sum(found["latent"]["region mass"]) == pytest.approx(1, abs=1e-5)
+    assert 0 <= found["divergences"]["total_variation"][0] <= 1
+    assert set(found["divergences"]) == set(divergences.Divergences._fields)
+    assert (found["kl"] is None) == (name == "gan")
+    json.dumps(found)
+
+
+def test_more_than_two_latents_have_no_plane_and_no_exact_density(small_sizes):
+    found = summaries.summary(trained("gan", latent=4), scored=False)
+    assert found["divergences"] is None
+    assert "border measure" not in found["latent"]
+    assert len(found["latent"]["stretch"]) == 3
+    assert "scores" not in found
+
+
+def test_a_summary_repeats_itself(small_sizes):
+    run = trained("vae")
+    first, second = (summaries.summary(run, scored=False) for _ in range(2))
+    assert first == second
+    assert torch.tensor(first["latent"]["information"]).diff()[0] <= 0  # low, below the value
+
+
+def test_a_run_without_weights_has_no_summary(small_sizes):
+    run = trained("gan")
+    keep_record_alone(run.stem)
+    with pytest.raises(runs.BadRun, match="only the record of this seed is kept"):
+        summaries.summary(runs.read(run.stem))

@@ -1,0 +1,138 @@
+"""Files: where they are read and written, and that they are whole or not there at all."""
+
+import json
+import math
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+from helpers import files
+
+
+class Failure(RuntimeError):
+    """A disk that is full."""
+
+
+def contents(folder) -> dict[str, bytes]:
+    """All files of a folder, hidden ones too."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# --------------------------------------------------------------------------------- where
+
+
+def test_output_goes_to_the_chosen_folder_and_makes_it(written):
+    path = files.output("data", "runs", "a.json")
+    assert path == written / "data" / "runs" / "a.json"
+    assert path.parent.is_dir()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("chosen", [None, ""])
+def test_output_without_a_chosen_folder_is_the_repository(monkeypatch, chosen):
+    monkeypatch.delenv("FIVE_GAUSSIANS_OUT")
+    if chosen is not None:
+        monkeypatch.setenv("FIVE_GAUSSIANS_OUT", chosen)
+    assert files.output("pyproject.toml") == files.REPOSITORY / "pyproject.toml"
+
+
+def test_existing_prefers_what_was_written_to_what_is_committed(written):
+    assert files.existing("data", "gmm5.json") == files.REPOSITORY / "data" / "gmm5.json"
+    files.write_text(files.output("data", "gmm5.json"), "{}")
+    assert files.existing("data", "gmm5.json") == written / "data" / "gmm5.json"
+    assert files.existing("data", "none.json") == files.REPOSITORY / "data" / "none.json"
+
+
+# ------------------------------------------------------------------------ whole or not at all
+
+
+def test_the_new_file_takes_its_place_at_the_end_of_the_block_only(tmp_path):
+    path = tmp_path / "new" / "a.npz"  # in a folder that is not there yet
+    with files.replacing(path) as temporary:
+        np.savez(temporary, a=np.ones(2))  # which would add an ending that it missed
+        assert not path.exists()
+        assert temporary.name.startswith(".")
+    with np.load(path) as found:
+        assert found["a"].tolist() == [1, 1]
+    assert list(contents(path.parent)) == ["a.npz"]
+
+
+def fail(*_):
+    raise Failure
+
+
+def half_then_fail(path):
+    with files.replacing(path) as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        fail()
+
+
+FAILURES = {
+    "in the block": (half_then_fail, Failure),
+    "taking its place": (lambda path: files.write_text(path, "new"), Failure),
+    "no JSON": (lambda path: files.write_json(path, object()), TypeError),
+}
+
+
+@pytest.mark.parametrize("when", FAILURES)
+def test_a_failed_write_leaves_the_earlier_file_and_no_rubbish(tmp_path, monkeypatch, when):
+    path, (write, error) = tmp_path / "a.txt", FAILURES[when]
+    files.write_text(path, "σ\n")
+    if when == "taking its place":
+        monkeypatch.setattr("helpers.files.os.replace", fail)
+    with pytest.raises(error):
+        write(path)
+    assert contents(tmp_path) == {"a.txt": "σ\n".encode()}
+
+
+def test_many_threads_replace_one_file_at_once(tmp_path):
+    """All are within the block at the same time: each has its own path, and one of them wins."""
+    path, together = tmp_path / "status.json", Barrier(8, timeout=60)
+
+    def write(number: int):
+        with files.replacing(path) as temporary:
+            together.wait()
+            temporary.write_text(str(number) * 10_000, encoding="utf-8")
+            together.wait()
+            return temporary, temporary.read_text(encoding="utf-8")
+
+    with ThreadPoolExecutor(8) as pool:
+        temporaries, texts = zip(*pool.map(write, range(8)), strict=True)
+    assert len(set(temporaries)) == 8
+    assert list(texts) == [str(number) * 10_000 for number in range(8)]
+    assert path.read_text(encoding="utf-8") in texts
+    assert list(contents(tmp_path)) == ["status.json"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_others_may_read_what_was_written(tmp_path):
+    files.write_text(tmp_path / "a.txt", "for all")
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+# ---------------------------------------------------------------------------------- JSON
+
+
+def refuse(constant: str):
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_what_is_not_finite_becomes_null_at_any_depth(tmp_path):
+    values = {
+        "loss": [1.5, math.nan, (math.inf, -math.inf)],
+        "deep": {"of numpy": np.float64("nan"), "finite": np.float64(0.5), "none": None},
+        "kept": ["NaN", True, 3, "σ"],
+    }
+    files.write_json(tmp_path / "a.json", values)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=refuse) == {
+        "loss": [1.5, None, [None, None]],
+        "deep": {"of numpy": None, "finite": 0.5, "none": None},
+        "kept": ["NaN", True, 3, "σ"],
+    }
+    assert "σ" in text
+    assert math.isnan(values["loss"][1])  # the caller's own values stay
