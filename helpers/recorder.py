@@ -75,19 +75,18 @@ class Recorder:
         untrained = self._watched(0, self.probe(networks[0])["samples"])
         self.rows: list[dict] = [{"epoch": 0, "seconds": 0.0, **untrained}]
         self.frames: list[dict[str, Tensor]] = []
-        self.kept: dict | None = None  # the state and weights after the last whole epoch
+        self.kept: dict | None = None  # state and weights after an epoch, until the run is saved
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if self.kept is None:
+        if self.kept is None:  # nothing is new, or all of it is saved
             return
         self._rewind(self.kept["state"]["epoch"])
-        if self.complete:
-            return
-        self.save_checkpoint()
-        if not _complete(self.stem):
+        if not self.complete:
+            self.save_checkpoint()
+        if self.complete or not _complete(self.stem):
             self.save_run()
 
     def keep(self, snapshot: Snapshot) -> None:
@@ -100,6 +99,7 @@ class Recorder:
         self.kept = {"state": state, "weights": weights}
         if self.complete:
             self.save_run()
+            self.kept = None
         elif snapshot.epoch % SAVE_EVERY == 0:
             self.save_checkpoint()
 

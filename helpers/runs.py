@@ -276,9 +276,12 @@ def save_tensors(values: dict) -> bytes:
 def load_tensors(content: bytes, path: Path) -> dict:
     """What `save_tensors` made; nothing in it is run. Raises BadRun where it is anything else."""
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # an unpickler that reads garbage raises nearly anything
         raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
+    if not isinstance(values, dict):
+        raise BadRun(f"{path}: damaged (a {type(values).__name__}, no dictionary); {AGAIN}")
+    return values
 
 
 def provenance(device: torch.device) -> dict:

@@ -1,5 +1,7 @@
 """Small networks of both families, the steps that train them, and points to train on."""
 
+from dataclasses import replace
+
 import torch
 
 from helpers import models, objectives
@@ -22,6 +24,7 @@ GANS = {
     "relativistic": objectives.Relativistic(),
 }
 OBJECTIVES = VAES | GANS
+AVERAGED = replace(SETTINGS, average=0.9, discriminator_steps=3, weight=linear(0.1, 0.3))
 USUAL = {"vae": "elbo", "gan": "non-saturating"}  # objectives that stand for a family
 
 

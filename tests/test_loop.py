@@ -386,13 +386,12 @@ def test_a_gan_is_trained_as_the_textbook_trains_it(turn):
 @pytest.mark.parametrize("turn", [1, 5])
 def test_the_average_is_a_weighted_sum_of_all_weights_and_the_discriminator_has_none(turn):
     """a_n = Π κ_t a_0 + Σ_t (1 − κ_t) Π_{s>t} κ_s w_t with κ_t = min(.6, (1 + t)/(10 + t))."""
-    settings = replace(SETTINGS, average=0.6, discriminator_steps=turn)
-    averaged, learner = step("non-saturating", 2, settings), step("non-saturating", 2)
-    plain = replace(settings, average=0.0)
-    learner.settings, path = plain, []
+    even = {"rate": linear(5e-3, 5e-3), "discriminator_steps": turn}
+    kept = [replace(SETTINGS, average=average, **even) for average in (0.6, 0.0)]
+    averaged, learner = (step("non-saturating", 2, settings) for settings in kept)
     expected = start = flat_of(averaged.model)
-    inner = learner.update_average
-    learner.update_average = lambda t: (inner(t), path.append(flat_of(learner.model)))
+    update, path = learner.update_average, []
+    learner.update_average = lambda t: (update(t), path.append(flat_of(learner.model)))
     list(training(averaged)), list(training(learner))
     for t, weights in enumerate(path, start=1):
         keep = min(0.6, (1 + t) / (10 + t))
@@ -448,7 +447,7 @@ def test_a_vae_comes_close_to_the_entropy_of_one_gaussian_and_not_below():
 
 
 def test_a_generator_finds_where_the_data_are():
-    settings = replace(SETTINGS, epochs=30, average=0.98, rate=core.cosine(1e-2), betas=(0, 0.99))
+    settings = replace(SETTINGS, epochs=30, average=0.98, rate=core.cosine(1e-2), betas=(0.0, 0.99))
     away, z = gan(1), torch.randn(2000, 2, generator=stream(0))
     away[0].net[-1].bias.data += 1.5  # by one and a half scales
     of = core.GANStep(*away, GANS["non-saturating"], settings)

@@ -112,7 +112,7 @@ def test_fresh_weights_come_from_the_generator_alone():
 
 
 def test_fresh_weights_fill_the_range_of_their_fan_in(generator):
-    net = models.mlp((2, 100, 100, 1), nn.ReLU())
+    net = models.mlp((2, 100, 80, 1), nn.ReLU())
     models.initialise(net, generator, torch.zeros(1, 2))
     weight = net[2].weight.detach()  # fan-in 100: uniform on ±0.1, so std 0.1/√3
     assert 0.0999 < weight.abs().max().item() <= 0.1
@@ -152,6 +152,17 @@ def test_a_full_decoder_that_says_nothing_starts_at_a_tenth_of_the_data():
     p = as_torch(decoder(torch.zeros(1, 2)))
     torch.testing.assert_close(p.mean[0], STANDARD.location)
     torch.testing.assert_close(p.stddev[0], 0.1 * STANDARD.scale)
+
+
+def test_a_full_decoders_density_is_that_of_standardised_points_times_the_stretch(generator):
+    """Change of variables: log p(x) = log p(u) − log |scale| with x = location + scale · u."""
+    plain = models.Decoder(models.Standard(torch.zeros(2), torch.ones(2)), (8,), 2, "full")
+    decoder = models.Decoder(STANDARD, (8,), 2, "full")
+    models.initialise(plain.net, generator, torch.zeros(1, 2))
+    decoder.net.load_state_dict(plain.net.state_dict())
+    z, u = torch.randn(2, 6, 2, generator=generator)
+    expected = plain(z).log_prob(0.1 * u) - STANDARD.scale.log().sum()
+    torch.testing.assert_close(decoder(z).log_prob(decoder.restore(0.1 * u)), expected)
 
 
 def test_unit_variance_is_a_squared_error(generator):

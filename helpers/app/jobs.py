@@ -35,7 +35,7 @@ PROGRAM = (sys.executable, "-m", "helpers")
 POINTS = 300  # of a loss curve
 PATIENCE = 10  # seconds, for others who start one
 TRIES = 20  # on Windows a file that is being read cannot be replaced
-SAME = 10  # seconds between two readings of when a process started, as clocks are set meanwhile
+SAME = 10  # seconds between two readings of when a process started: system time gets adjusted
 
 
 class Stopped(Exception):
@@ -57,10 +57,6 @@ class Job:
     def recipe(self) -> recipes.Recipe:
         """The recipe with the job's numbers. Raises BadRecipe."""
         return recipes.changed(experiments.named(self.base), **self.values)
-
-    def check(self) -> None:
-        """Raise BadJob for what no laptop can train, BadRecipe for what is no recipe."""
-        limits.check(self.recipe, self.target, self.seed, self.images)
 
     def arguments(self, folder: Path) -> list[str]:
         """The words after `python -m helpers` that train it in a folder."""
@@ -107,10 +103,8 @@ class Status:
 
 def start(job: Job) -> str:
     """Start a process that trains a job; returns the job's name. Raises BadJob, BadRecipe."""
-    job.check()
-    with FileLock(
-        files.output("build", "app", ".lock"), PATIENCE
-    ):  # counting and starting are one step
+    limits.check(job)
+    with FileLock(files.output("build", "app", ".lock"), PATIENCE):  # count and start in one step
         busy = sum(read(name).active for name in listed())
         if busy >= AT_ONCE:
             raise BadJob(f"{busy} trainings are running, as many as share this machine; stop one")
@@ -177,8 +171,7 @@ def job_of(name: str) -> Job:
         known = json.loads((place / "job.json").read_text("utf-8"))
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in known["values"].items()}
         rest = {key: known[key] for key in ("base", "target", "seed", "images", "compiled")}
-        job = Job(values=values, **rest)
-        job.check()
+        limits.check(job := Job(values=values, **rest))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise BadJob(f"{name}: its job.json is damaged; train it again") from None
     return job

@@ -1,7 +1,5 @@
 """What the app can train: its targets, and sizes beyond which a laptop would no longer answer."""
 
-from helpers.recipes import Recipe
-
 TARGETS = {
     "gmm5": "five Gaussians",
     "ring8": "ring of eight",
@@ -28,14 +26,15 @@ class BadJob(ValueError):
     """A training that cannot be started or found; the message says why and what to do."""
 
 
-def check(recipe: Recipe, target: str, seed: int, images: int | None) -> None:
-    """Raise BadJob for what no laptop can train; recipes check their own bounds."""
-    if target not in TARGETS:
-        raise BadJob(f"target {target!r}: choose one of {', '.join(TARGETS)}")
-    if not 0 <= seed < 2**63:
-        raise BadJob(f"seed = {seed}: must be from 0 to {2**63 - 1}")
-    if images is not None and images < 2:
-        raise BadJob(f"images = {images}: must be at least 2")
+def check(job) -> None:
+    """Raise BadJob for what no laptop can train, BadRecipe for what is no recipe."""
+    recipe = job.recipe
+    if job.target not in TARGETS:
+        raise BadJob(f"target {job.target!r}: choose one of {', '.join(TARGETS)}")
+    if not 0 <= job.seed < 2**63:
+        raise BadJob(f"seed = {job.seed}: must be from 0 to {2**63 - 1}")
+    if job.images is not None and job.images < 2:
+        raise BadJob(f"images = {job.images}: must be at least 2")
     for name, most in MOST.items():
         _check_size(name, getattr(recipe, name, 1), most)
     rows = recipe.batch * getattr(recipe, "samples", 1)

@@ -39,10 +39,11 @@ class compiled:
     `rewrites.LARGE` points or more. Several threads may call at once.
     """
 
+    lock = threading.Lock()  # one for all functions: those of a GAN put weights into one network
+
     def __init__(self, function: Callable, large: bool = False):
         self.plain, self.large = function, large
         self.chosen: Callable | None = None
-        self.lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor):
         if self.chosen is None:
@@ -66,7 +67,7 @@ class compiled:
         return result
 
     def _alone(self, *inputs: Tensor):
-        with self.lock:  # putting weights into a network, it would disturb other threads
+        with self.lock:  # else one thread would compute with another's weights
             return self.plain(*inputs)
 
     def _compile(self, *inputs: Tensor) -> Callable:

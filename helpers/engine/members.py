@@ -29,13 +29,21 @@ def train_members(
     resumes: Sequence[dict | None] | None = None,
     threads: int = 1,
 ) -> Iterator[dict[int, Snapshot]]:
-    """As `training.train_all`: by turns on a CPU, in one batched pass on another device."""
+    """As `training.train_all`: by turns on a CPU, in one batched pass on another device.
+
+    By turns too where one is resumed, or where constants differ, of which a pass has one set.
+    """
     arguments = (steps, train_points, validation)
     options = {"generators": generators, "probe": probe}
-    if train_points.device.type == "cpu" or len(steps) == 1 or any(resumes or ()):
-        options |= {"resumes": resumes, "threads": threads}
-        return training.train_all(*arguments, **options)
-    return train_stacked(*arguments, **options)
+    many = train_points.device.type != "cpu" and len(steps) > 1
+    if many and not any(resumes or ()) and _same_constants(steps):
+        return train_stacked(*arguments, **options)
+    return training.train_all(*arguments, **options, resumes=resumes, threads=threads)
+
+
+def _same_constants(steps: Sequence[Fused]) -> bool:
+    first, *others = (dict(step.model.named_buffers()) for step in steps)
+    return all(torch.equal(first[name], other[name]) for other in others for name in first)
 
 
 FAST = training.Engine({"vae": FusedVAEStep, "gan": FusedGANStep}, train_members)

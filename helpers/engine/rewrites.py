@@ -80,8 +80,12 @@ def power(base: float, exponent: Tensor) -> Tensor:
 
 
 def bound(network: nn.Module) -> Callable[[Weights], Callable]:
-    """From weights by name to the network under these weights, as it stands."""
-    return lambda weights: partial(functional_call, network, weights)
+    """From weights by name to the network under these weights, as it stands.
+
+    A copy of it computes, so that the network itself may be used by another thread meanwhile.
+    """
+    own = copy.deepcopy(network)
+    return lambda weights: partial(functional_call, own, weights)
 
 
 def bound_folded(network: nn.Module) -> Callable[[Weights], Callable]:

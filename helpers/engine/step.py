@@ -171,7 +171,7 @@ class FusedVAEStep(Fused, VAEStep):
     def __init__(self, vae, objective, settings: Settings, like: Fused | None = None, reduce=None):
         self.model, self.objective, self.settings = vae, objective, settings
         pair, shared = (vae.encoder, vae.decoder), like and like.sides[0]
-        self.sides = (Optimised(pair, self._loss, settings, settings.average, shared, reduce),)
+        self.sides = (Optimised(pair, self._loss, settings, 0.0, shared, reduce),)
 
     def _loss(self, row: Tensor, x: Tensor, noise: Tensor, weight: Tensor):
         terms = self.objective(*self.sides[0].flat.bind(row), x, noise, weight)

@@ -74,7 +74,7 @@ def written_down(job, pid=None, born=None):
 
 def trained(job):
     """The name of a job that was trained in this process."""
-    job.check()
+    limits.check(job)
     name = written_down(job)
     plain = jobs.replace(job, compiled=False)
     with contextlib.suppress(ValueError):  # the status says so

@@ -84,7 +84,7 @@ def test_stopping_and_killing_are_told(ended):
 
 
 def test_what_the_command_line_refuses_is_told(monkeypatch, ended):
-    monkeypatch.setattr(jobs.Job, "check", lambda self: None)
+    monkeypatch.setattr(jobs.limits, "check", lambda job: None)
     name = jobs.start(a_job(target="nowhere"))
     status = until(lambda: not (now := jobs.read(name)).active and now)
     assert (status.state, status.epoch) == ("failed", 0)

@@ -18,7 +18,7 @@ def test_names_and_bounds_are_those_of_the_project():
 
 @pytest.mark.parametrize("base", ["gan", "vae-iwae"])
 def test_what_is_sensible_passes(base):
-    assert a_job(base).check() is None
+    assert limits.check(a_job(base)) is None
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_what_is_sensible_passes(base):
 )
 def test_what_cannot_be_trained_here_is_refused(job, complaint):
     with pytest.raises(limits.BadJob, match=complaint):
-        job.check()
+        limits.check(job)

@@ -125,7 +125,7 @@ def test_every_choice_begins_with_a_recipe_that_fits():
             recipe = experiments.named(train.FIRST[target, family])
             assert train.fits(recipe, target)
             assert recipe.family == family
-            jobs.Job(recipe.name, target=target).check()
+            limits.check(jobs.Job(recipe.name, target=target))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from helpers.animation import pictures
 from helpers.images import figures
@@ -26,13 +25,6 @@ def test_tiles_lie_row_by_row_with_white_between():
 def test_colours_stay_and_what_is_too_bright_is_cut():
     image = torch.tensor([-1.0, 1.0, 7.0])[:, None, None].expand(1, 3, 4, 4)
     assert figures.tiled(image)[0, 0].tolist() == [0, 1, 1]
-
-
-def test_a_grid_is_one_picture():
-    ax = Figure().add_subplot()
-    shown = figures.grid(ax, torch.zeros(9, 1, 4, 4), title="nine")
-    assert shown.get_array().shape == (14, 14, 3)
-    assert ax.get_title("left") == "nine"
 
 
 def test_a_walk_takes_equal_steps_of_the_priors_mass():

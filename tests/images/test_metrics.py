@@ -68,11 +68,6 @@ def test_images_are_resized_for_the_network_and_clipped_as_in_an_image_file():
     assert torch.equal(metrics.prepared(brighter), metrics.prepared(brighter.clamp(-1, 1)))
 
 
-def test_features_of_grey_images_are_those_of_three_equal_channels():
-    grey = smooth(3, channels=1)
-    assert torch.equal(metrics.features(grey), metrics.features(grey.expand(-1, 3, -1, -1)))
-
-
 def test_the_network_is_read_once_in_silence_and_draws_nothing(capsys):
     metrics.lite0.cache_clear()
     before = torch.get_rng_state()

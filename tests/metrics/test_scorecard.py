@@ -128,8 +128,8 @@ def test_each_metric_is_the_formula_of_its_name(train):
 
 
 def test_the_default_metrics_are_those_reported_and_those_best_at_some_corruption():
-    record = json.loads(files.existing("data", "evidence", "faults.json").read_text("utf-8"))
-    sharpest = set(power.chosen(record.get("content", record)))
+    record = json.loads(files.existing("data", "evidence", "power.json").read_text("utf-8"))
+    sharpest = set(power.chosen(record))
     assert {metric.name for metric in DEFAULT} == sharpest | set(REPORTED)
     assert set(NAMED) == {metric.name for metric in DEFAULT} | set(EXTRA)
     assert {metric.scale for metric in METRICS} == set(ranges.SCALES)

@@ -144,22 +144,25 @@ PARTED = "code and output have parted; run `make run`"
         (lambda at: at.book.metadata.pop(notebooks.STAMP), [PARTED]),
         (error, ["code cell 2 ended in ValueError: bad; correct it and run `make run`"]),
         (warning, ["code cell 2 wrote to stderr ('careful'); print it or mend its cause"]),
-        (widget, ["code cell 2 shows a widget, which GitHub cannot; print a line or .*"]),
-        (lambda at: at.book.metadata.update(widgets={}), ["holds widget state, for which .*"]),
-        (counts(2, 1), [r"cells were executed in the order \[2, 1\], not 1 to 2; run `make run`"]),
-        (counts(2, 3), [r"cells were executed in the order \[2, 3\], not 1 to 2; run `make run`"]),
+        (widget, ["code cell 2 shows a widget, which GitHub cannot; print a line"]),
+        (lambda at: at.book.metadata.update(widgets={}), ["holds widget state, for which"]),
+        (counts(2, 1), ["cells were executed in the order [2, 1], not 1 to 2; run `make run`"]),
+        (counts(2, 3), ["cells were executed in the order [2, 3], not 1 to 2; run `make run`"]),
         (counts(1, None), ["1 of 2 code cells have not been executed; run `make run`"]),
         (long_cell(15), []),
         (long_cell(16), ["code cell 2 has 16 lines, at most 15 are read; split it"]),
-        (lambda at: at.last.outputs[0].update(text="3" * 2_100_000), ["takes 2.1 MB of .* 2; .*"]),
-        (lambda at: at.last.outputs[0].update(text=f"in {at.folder}\n"), ["names a folder of .*"]),
+        (
+            lambda at: at.last.outputs[0].update(text="3" * 2_100_000),
+            ["takes 2.1 MB of at most 2;"],
+        ),
+        (lambda at: at.last.outputs[0].update(text=f"in {at.folder}\n"), ["names a folder of"]),
     ],
 )
 def test_each_fault_is_named(planted, fault, expected):
     found = planted(fault)
     assert len(found) == len(expected)
-    for complaint, pattern in zip(found, expected, strict=True):
-        assert re.fullmatch(f"Tiny.ipynb: {pattern}", complaint)
+    for complaint, start in zip(found, expected, strict=True):
+        assert complaint.startswith(f"Tiny.ipynb: {start}")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}', None])

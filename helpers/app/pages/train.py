@@ -57,10 +57,7 @@ def _job() -> jobs.Job | None:
     family = st.segmented_control("Family", default="gan", required=True, **kinds)
     base = _recipe(target, family)
     values, extras, mistakes = {}, {}, []
-    columns = st.columns(2)
-    for place, name in enumerate(SHOWN[family]):
-        with columns[place % 2], forms.one_line(mistakes):
-            values[name] = forms.number(base, name)
+    columns = _numbers(base, SHOWN[family], (), values, mistakes)
     with columns[1], forms.one_line(mistakes):
         extras["seed"] = forms.whole("seed", 5, "Of weights and noise.")
     with st.expander("More numbers"):
@@ -68,9 +65,18 @@ def _job() -> jobs.Job | None:
     return _checked(jobs.Job(base.name, values, target, **extras), mistakes)
 
 
+def _numbers(base: recipes.Recipe, names, without, values: dict, mistakes: list[str]) -> list:
+    """Fields of a recipe in two columns, which are returned; what they hold goes to `values`."""
+    columns = st.columns(2)
+    for place, name in enumerate(names):
+        with columns[place % 2], forms.one_line(mistakes):
+            values[name] = forms.number(base, name, without)
+    return columns
+
+
 def _checked(job: jobs.Job, mistakes: list[str]) -> jobs.Job | None:
     with forms.one_line(mistakes):
-        job.check()
+        limits.check(job)
     if mistakes:
         forms.complain(mistakes[0])
         return None
@@ -80,12 +86,10 @@ def _checked(job: jobs.Job, mistakes: list[str]) -> jobs.Job | None:
 
 def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
     """What is seldom changed, into `values` of the recipe and `extras` around it."""
-    columns = st.columns(2)
+    pictured = target in limits.IMAGES
     rest = [name for name in forms.tunable(base) if name not in SHOWN[base.family]]
-    for place, name in enumerate(rest):
-        with columns[place % 2], forms.one_line(mistakes):
-            values[name] = forms.number(base, name, NOT_FOR[target in limits.IMAGES])
-    if target in limits.IMAGES:
+    columns = _numbers(base, rest, NOT_FOR[pictured], values, mistakes)
+    if pictured:
         with columns[len(rest) % 2], forms.one_line(mistakes):
             about = "For training, at the most. A few are learned sooner, and by heart."
             extras["images"] = forms.whole("images", 4_500, about)
