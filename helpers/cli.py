@@ -18,6 +18,7 @@ from typing import Annotated, NoReturn, TypedDict
 import tyro
 from tyro import _errors  # private, but documented there: the way to errors without boxes
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from helpers import experiments, files, recipes
 
@@ -27,20 +28,35 @@ FAILURES = (ValueError, OSError, ArithmeticError, MemoryError, RuntimeError)
 # RuntimeErrors that are no mistake in the code; by name, as their modules take long to import.
 ACCIDENTS = ("LostWorker", "NoCluster", "OutOfMemoryError")
 
+
+class BadCommand(ValueError):
+    """A command line that cannot be followed; the message says what to change."""
+
+
+def _whole(least: int, most: int) -> PrimitiveConstructorSpec:
+    """What reads a whole number within bounds."""
+
+    def read(words: list[str]) -> int:
+        value = int(words[0])
+        if not least <= value <= most:
+            raise ValueError(f"{value} is not from {least} to {most}")
+        return value
+
+    return PrimitiveConstructorSpec(1, "INT", read, lambda value: True, lambda value: [str(value)])
+
+
+Seed = Annotated[int, _whole(0, 2**63 - 1)]
+Count = Annotated[int, _whole(1, 10_000_000)]
 Recipe = Annotated[str, Positional, arg(metavar="RECIPE", help="a name from `list`")]
 Run = Annotated[str, Positional, arg(metavar="RUN", help="a recipe, recipe/seed7 or a path")]
 Source = Annotated[str, Positional, arg(metavar="SAMPLES", help="a .npy file (n, 2), or a run")]
 Names = Annotated[tuple[str, ...], Positional, arg(metavar="NAME ...")]
 Target = Annotated[str, arg(help="a name from `list`, a JSON file or a folder of images")]
-Samples = Annotated[int, arg(aliases=["-n"], help="samples of a run")]
-Seed = Annotated[int, arg(help="of noise")]
-Workers = Annotated[int, arg(help="processes")]
+Samples = Annotated[Count, arg(aliases=["-n"], help="samples of a run")]
+Folder = Annotated[Path | None, arg(metavar="DIR")]
+Workers = Annotated[Count, arg(help="processes")]
 Plain = Annotated[bool, arg(help="do not compile the steps: slower, but starts at once")]
 Json = Annotated[bool, arg(help="print JSON instead of a table")]
-
-
-class BadCommand(ValueError):
-    """A command line that cannot be followed; the message says what to change."""
 
 
 # ------------------------------------------------------------------- from words to a command
@@ -83,7 +99,7 @@ def run(words: Sequence[str]) -> None:
         found = f"{name!r}: no such command" if name else "missing: COMMAND"
         raise BadCommand(f"{found}; choose one of {', '.join(COMMANDS)}; see {PROGRAM} --help")
     command, program = COMMANDS[name], f"{PROGRAM} {name}"
-    if command is train and rest and not rest[0].startswith("-"):
+    if command is train and rest and rest[0] not in ("-h", "--help"):
         command, program = _train_named(rest[0]), f"{program} {rest.pop(0)}"
     with _errors.on_parse_error(_refuse):
         tyro.cli(command, args=rest, prog=program, config=(FlagCreatePairsOff, OmitArgPrefixes))
@@ -105,11 +121,6 @@ def _refuse(event: _errors.ParseErrorEvent) -> NoReturn:
     raise BadCommand(f"{message}; see {event.prog} --help")
 
 
-def _check(flag: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise BadCommand(f"{flag} {value}: must be from {least} to {most}")
-
-
 def _check_ending(path: Path, suffix: str) -> None:
     if path.suffix != suffix:
         raise BadCommand(f"--output {path}: must end in {suffix}")
@@ -123,14 +134,14 @@ class Training:
     """How to train, whatever the recipe."""
 
     target: Target = "gmm5"
-    seed: int = 5  # of weights and noise
+    seed: Seed = 5  # of weights and noise
     preset: str = "laptop"  # tiny, laptop or gpu: another size of images and networks
-    images: int | None = None  # so many of a dataset at most
+    images: Annotated[int | None, _whole(1, 10_000_000)] = None  # so many of a dataset at most
     device: str = "auto"  # auto, cuda, mps or cpu
     plain: Plain = False
     resume: bool = False  # go on where it was interrupted
-    out: Path | None = None  # folder of the run; below data/runs without it
-    status: Path | None = None  # folder to tell progress in; a file `stop` there ends the training
+    out: Folder = None  # folder of the run; below data/runs without it
+    status: Folder = None  # folder to tell progress in; a file `stop` there ends the training
 
 
 def train(recipe: Recipe, training: Training) -> None:
@@ -161,9 +172,11 @@ def _flag(field: Field, recipe: recipes.Recipe):
 
 
 def _train(base: recipes.Recipe, options: Training, numbers: dict) -> None:
+    if () in numbers.values():
+        empty = next(name for name, value in numbers.items() if value == ())
+        raise BadCommand(f"--{empty.replace('_', '-')}: needs a value")
     size = experiments.preset(options.preset)
     recipe = recipes.changed(experiments.at_preset(base, size), **numbers)
-    _check("--seed", options.seed, 0, 2**63 - 1)
     with _reporter(options.status) as report:
         target = _target(options, size)
         recipes.check_domain(recipe, target)
@@ -251,11 +264,9 @@ def sample(
     run: Run,
     output: Annotated[Path, arg(aliases=["-o"], metavar="FILE.npy", help="of shape (n, d)")],
     n: Samples = 100_000,
-    seed: Seed = 0,
+    seed: Annotated[Seed, arg(help="of noise")] = 0,
 ) -> None:
     """Draw samples from a saved run."""
-    _check("-n", n, 1, 10_000_000)
-    _check("--seed", seed, 0, 2**63 - 1)
     _check_ending(output, ".npy")
     from helpers import runs, samples, training
 
@@ -266,14 +277,12 @@ def sample(
 
 def evaluate(
     source: Source,
-    target: Annotated[str | None, arg(help="instead of the run's, or of gmm5")] = None,
+    target: Annotated[str, arg(help="instead of the run's, or of gmm5")] = "",
     n: Samples = 100_000,
-    seed: Annotated[int, arg(help="of the reference samples")] = 1,
+    seed: Annotated[Seed, arg(help="of the reference samples")] = 1,
     json: Json = False,
 ) -> None:
     """Score samples, from any model, beside what fresh samples of the target score."""
-    _check("-n", n, 1, 10_000_000)
-    _check("--seed", seed, 0, 2**63 - 1)
     from helpers import samples, training
 
     with contextlib.redirect_stdout(sys.stderr):  # notices aside: what is printed can be piped
@@ -300,7 +309,7 @@ def film(
 def sweep(
     names: Names,
     target: Target = "gmm5",
-    seeds: Annotated[int, arg(help="how many: 0, 1, 2 and so on")] = 5,
+    seeds: Annotated[Count, arg(help="how many: 0, 1, 2 and so on")] = 5,
     widths: Annotated[tuple[int, ...], arg(help="of hidden layers; as assigned: 64")] = (),
     workers: Workers = 2,
     scheduler: Annotated[str, arg(help="of a Dask cluster, as in tcp://host:8786")] = "",
@@ -336,7 +345,7 @@ def evidence(
     summaries.make(names, workers, partial(print, flush=True))
 
 
-def bench(rounds: Annotated[int, arg(help="of each loop")] = 7, json: Json = False) -> None:
+def bench(rounds: Annotated[Count, arg(help="of each loop")] = 7, json: Json = False) -> None:
     """Measure how fast training is, beside the usual loop."""
     from helpers.study import benchmark
 

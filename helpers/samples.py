@@ -19,7 +19,7 @@ class BadSamples(ValueError):
     """Samples that cannot be read or scored; the message says which and what was expected."""
 
 
-def find(source: str, n: int, target: str | None) -> tuple[Tensor, GaussianMixture]:
+def find(source: str, n: int, target: str = "") -> tuple[Tensor, GaussianMixture]:
     """Samples (n, 2) and the target to score them against: of a .npy file, or drawn from a run.
 
     `target` is the name of another than the run's, or, for a file, than gmm5. Raises BadSamples,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from helpers import experiments, objectives
+from helpers import experiments, objectives, recipes
 from helpers.models import Gaussian
 
 W, BIAS = torch.tensor([0.6, -1.1]), 0.3
@@ -287,4 +287,5 @@ def test_every_recipe_has_the_objective_it_names_of_its_own_family():
         found = objectives.build(recipe)
         assert type(found) is objectives.BY_NAME[recipe.objective]
         assert hasattr(found, "generator") == (recipe.family == "gan")
-        assert getattr(found, "samples", 1) == getattr(recipe, "samples", 1)
+    three = recipes.changed(experiments.named("vae-best"), samples=3)
+    assert objectives.build(three) == objectives.IWAE(3)

@@ -27,6 +27,7 @@ BYTES = 0x800  # an idx file of unsigned bytes begins with this plus its number 
 CLASSES = 10  # of MNIST, Fashion-MNIST and CIFAR-10 alike
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # whatever the name says; others may run programs
+FITS = {"crop": ImageOps.fit, "pad": ImageOps.pad}  # both about the centre
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
 MEGABYTES = 5  # of an upload, at the most
 PIXELS = 20_000_000  # a file of a few kilobytes can claim billions
@@ -213,14 +214,14 @@ def _image_paths(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(chosen)]
 
 
-def read_image(path: Path, size: int) -> Tensor:
-    """One image as (3, size, size), uint8, cut to a square about its centre.
+def read_image(path: Path, size: int, fit: str = "crop") -> Tensor:
+    """One image as (3, size, size), uint8: cut to a square about its centre, or padded to one.
 
-    Raises BadImages where it cannot be read.
+    `fit` is "crop" or "pad". Raises BadImages where it cannot be read.
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return _square(image, (3, size, size))
+            return _square(image, (3, size, size), FITS[fit])
     except Exception:  # a decoder that reads garbage raises nearly anything
         raise BadImages(
             f"{path}: cut short or not an image; remove it or save it anew as JPEG or PNG"
@@ -252,9 +253,11 @@ def _check_pixels(width: int, height: int) -> None:
         raise BadImages(f"{width} × {height} pixels: too many; send at most {most} million")
 
 
-def _square(image: Image.Image, shape: tuple[int, int, int]) -> Tensor:
+def _square(
+    image: Image.Image, shape: tuple[int, int, int], fit: Callable = ImageOps.fit
+) -> Tensor:
     """An opened image, upright and cut to `shape` (c, h, w), in grey or colour, uint8."""
     channels, *sides = shape
     upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    square = ImageOps.fit(upright, sides, Image.Resampling.LANCZOS)
+    square = fit(upright, sides, Image.Resampling.LANCZOS)
     return torch.tensor(np.asarray(square)).view(*sides, channels).permute(2, 0, 1)

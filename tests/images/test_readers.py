@@ -142,6 +142,13 @@ def test_images_are_cut_to_a_square_about_their_centre(tmp_path, wide):
     assert (image[1] == 255).all()  # the middle third alone
 
 
+def test_an_oblong_image_can_be_padded_instead(tmp_path):
+    stripes(tmp_path / "a.png", True)
+    image = readers.read_image(tmp_path / "a.png", 60, "pad")
+    assert image[:, :19].max() == 0
+    assert [image[colour, 30, 10 + 20 * colour].item() for colour in range(3)] == [255] * 3
+
+
 def test_an_image_taken_on_its_side_is_set_upright(tmp_path):
     turned = Image.Exif()
     turned[0x112] = 6  # the camera was held a quarter to the left
