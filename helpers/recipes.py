@@ -192,8 +192,9 @@ def to_dict(recipe: Recipe) -> dict:
 def check_domain(recipe: Recipe, target) -> None:
     """Raise BadRecipe where the recipe's networks are not for that kind of target."""
     if recipe.domain != target.domain:
-        places = {"plane": "targets in the plane", "images": "images"}
+        kinds = {"plane": "targets in the plane", "images": "images"}
+        theirs = {"plane": "a target in the plane", "images": "a dataset of images"}
         raise BadRecipe(
-            f"{recipe.name}: a recipe for {places[recipe.domain]}, but {target.name} is of "
-            f"{places[target.domain]}; choose another target, or a recipe for it from the list"
+            f"{recipe.name}: a recipe for {kinds[recipe.domain]}, but {target.name} is "
+            f"{theirs[target.domain]}; choose another target, or a recipe for it from the list"
         )

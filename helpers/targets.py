@@ -1,7 +1,7 @@
 """The targets: Gaussian mixtures in the plane, about which everything is known exactly.
 
 Definitions live in JSON files with `weights`, `means` and `covariances`; `gmm5` is the
-course's own (`data/gmm5.json`), `ring8` and `grid25` are the two published benchmarks. Other
+assignment's own (`data/gmm5.json`), `ring8` and `grid25` are the two published benchmarks. Other
 kinds of target are plug-ins: classes named under the entry point group PLUGINS.
 """
 
@@ -242,8 +242,8 @@ def _check_values(weights: Tensor, covariances: Tensor, source: str) -> None:
             )
 
 
-def from_file(path: str | Path) -> GaussianMixture:
-    """Read a mixture from a JSON file; raises BadTarget when missing or malformed."""
+def from_file(path: str | Path) -> Target:
+    """Read a target, usually a mixture, from a JSON file; raises BadTarget where it cannot."""
     path = Path(path)
     try:
         definition = json.loads(path.read_text(encoding="utf-8"))
@@ -257,13 +257,15 @@ def from_file(path: str | Path) -> GaussianMixture:
         raise BadTarget(
             f"{path}: not JSON ({error.msg} at line {error.lineno}); compare {DATA / 'gmm5.json'}"
         ) from None
+    except (ValueError, RecursionError):  # integers of thousands of digits, brackets without end
+        raise BadTarget(f"{path}: not a mixture; compare {DATA / 'gmm5.json'}") from None
     return from_definition(
         {"name": path.stem, **definition} if isinstance(definition, dict) else {}, str(path)
     )
 
 
 def gmm5() -> GaussianMixture:
-    """The course's five Gaussians, from `data/gmm5.json`."""
+    """The assignment's five Gaussians, from `data/gmm5.json`."""
     return from_file(DATA / "gmm5.json")
 
 

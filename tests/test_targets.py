@@ -279,6 +279,8 @@ VALUES = {  # what is put where in a sound definition, and the words that must a
 BYTES = {
     "not JSON": (b"{weights: 1}", "not JSON .* at line 1.*; compare .*gmm5.json"),
     "empty": (b"", "not JSON"),
+    "brackets without end": (b"[" * 100_000, "not a mixture"),
+    "an integer of 5,000 digits": (b'{"weights": [' + b"1" * 5_000 + b"]}", "not a mixture"),
     "a list": (b"[1, 2]", "no 'weights'; a mixture needs weights, means and covariances"),
     "a number": (b"7", "no 'weights'"),
     "a key missing": (b'{"weights": [1], "means": [[0, 0]]}', "no 'covariances'; a mixture"),

@@ -30,7 +30,6 @@ from helpers.app.limits import BadJob
 NAME = re.compile(r"\w[\w.-]*-[0-9a-f]{8}")
 AT_ONCE = 2  # jobs; each takes a core
 ACTIVE = ("starting", "training", "stopping")
-STATES = (*ACTIVE, "complete", "stopped", "failed")
 PROGRAM = (sys.executable, "-m", "helpers")
 POINTS = 300  # of a loss curve
 PATIENCE = 10  # seconds, for others who start one
@@ -73,19 +72,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a job is. Raises ValueError for what is none."""
+    """How far a job is."""
 
-    state: str  # one of STATES
+    state: str  # one of ACTIVE, "complete", "stopped" or "failed"
     epoch: int = 0
     epochs: int = 0
     seconds: float = 0.0  # spent training
     line: str = ""  # the scores of the last epoch, or what went wrong
     losses: dict[str, list[float | None]] = field(default_factory=dict)  # and "epoch", their epochs
-
-    def __post_init__(self):
-        numbers = isinstance(self.epoch, int) and isinstance(self.epochs, int)
-        if self.state not in STATES or not numbers or (self.epoch and "epoch" not in self.losses):
-            raise ValueError("not a status")
 
     @property
     def active(self) -> bool:
@@ -143,9 +137,8 @@ def stop(name: str) -> None:
 def listed() -> list[str]:
     """The names of all jobs, the newest first."""
     found = (_root() / "build" / "app").glob("*/job.json")
-    jobs = [path for path in found if NAME.fullmatch(path.parent.name)]
-    newest = sorted(jobs, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [path.parent.name for path in newest]
+    newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.name for path in newest if NAME.fullmatch(path.parent.name)]
 
 
 def read(name: str) -> Status:
@@ -153,15 +146,15 @@ def read(name: str) -> Status:
 
     Raises BadJob where there is no such job.
     """
-    alive = _alive(_place(name))  # before the status: what ends in between says so there
-    status = _status(_place(name))
+    place = _place(name)
+    alive = _alive(place)  # before the status: what ends in between says so there
+    status = _status(place)
     if not status.active:
         return status
     if alive:
-        asked = (_place(name) / "stop").exists()
-        return replace(status, state="stopping") if asked else status
+        return replace(status, state="stopping") if (place / "stop").exists() else status
     what = f"the process ended after epoch {status.epoch} without finishing; train again"
-    return replace(status, state="failed", line=what + _last_words(_place(name)))
+    return replace(status, state="failed", line=what + _last_words(place))
 
 
 def job_of(name: str) -> Job:
@@ -179,9 +172,9 @@ def job_of(name: str) -> Job:
 
 def preview(name: str) -> dict[str, np.ndarray] | None:
     """What the probe saw last, by name and (points, dimensions); None before the first epoch."""
-    path = _place(name) / "preview.npz"
+    place = _place(name)
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
+        with (place / "preview.npz").open("rb") as file, np.load(file) as arrays:
             return {name: arrays[name].astype(np.float32) for name in arrays}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None

@@ -8,7 +8,7 @@ import functools
 import io
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -33,20 +33,16 @@ MOST = {"plane": 100_000, "images": 400}  # samples to a draw
 WAYS = {way.name: way for way in PERTURBATIONS}
 
 
-class BadDraw(ValueError):
-    """Numbers that cannot be drawn; the message says what is possible."""
-
-
 def sample(run: Run, n: int, seed: int, way: str = "", strength: float = 0.0) -> Tensor:
     """n samples from latents that are perturbed as named: (n, 2), or of images (n, c, h, w).
 
-    Raises BadDraw.
+    Raises ValueError for numbers that cannot be drawn.
     """
     most = MOST[run.target.domain]
     if n is None or not 1 <= n <= most:
-        raise BadDraw(f"{n} samples: must be from 1 to {most}")
+        raise ValueError(f"{n} samples: must be from 1 to {most}")
     if seed is None or not 0 <= seed < 2**63:
-        raise BadDraw(f"seed = {seed}: must be a whole number from 0")
+        raise ValueError(f"seed = {seed}: must be a whole number from 0")
     generator = training.stream(seed)
     z = torch.randn(n, run.recipe.latent, generator=generator)
     if way:
@@ -65,21 +61,13 @@ def learned(recipe: Recipe, target: Target, epoch: int, probe: dict[str, np.ndar
         return samples(target, probe["samples"], f"after epoch {epoch}")  # too thin for a scene
     frame = Frame(epoch, {name: torch.from_numpy(values) for name, values in probe.items()})
     with LOCK:
-        feed, film = _projector(recipe, json.dumps(target.definition()))
-        feed.append(frame)
-        try:
-            return png(next(film))
-        except Exception:
-            _projector.cache_clear()  # a generator that failed has ended
-            raise
+        empty = _kept_scene(recipe, json.dumps(target.definition()))
+        return png(next(animation.pictures(empty, [frame])))
 
 
 @functools.lru_cache(maxsize=4)
-def _projector(recipe: Recipe, definition: str) -> tuple[list, Iterator[np.ndarray]]:
-    """A list to put a frame on, and the pictures of what is put there, over one background."""
-    feed: list = []
-    empty = scene(recipe, targets.from_definition(json.loads(definition)))
-    return feed, animation.pictures(empty, iter(feed.pop, None))
+def _kept_scene(recipe: Recipe, definition: str) -> animation.Scene:
+    return scene(recipe, targets.from_definition(json.loads(definition)))
 
 
 def scene(recipe: Recipe, target: Target) -> animation.Scene:

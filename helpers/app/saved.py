@@ -52,7 +52,8 @@ def choose(label: str = "Run", key: str = "run", films: bool = False) -> Run | N
     None, and a word on what to do, until one is chosen.
     """
     names = list(stems(films))
-    before = st.session_state.get(f"chosen {key}") or _latest(names, key)
+    latest = None if key == "right" else f"app/{st.session_state.get('job')}"  # trained, watched
+    before = st.session_state.get(f"chosen {key}") or latest
     index = names.index(before) if before in names else None
     words = {"placeholder": "Choose a saved run", "key": f"select {key}"}
     name = st.selectbox(label, names, index=index, format_func=title, **words)
@@ -71,9 +72,3 @@ def title(name: str) -> str:
     """A run's name as a list shows it."""
     first, _, last = name.partition("/")
     return f"trained here: {last}" if first == "app" else f"{first}, seed {last[4:]}"
-
-
-def _latest(names: list[str], key: str) -> str | None:
-    """The run that this session trained or watched last, for all but a second choice."""
-    name = f"app/{st.session_state.get('job', '')}"
-    return name if name in names and key != "right" else None

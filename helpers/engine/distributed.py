@@ -32,16 +32,6 @@ def mean_over_processes(gradient: Tensor) -> Tensor:
     return gradient / dist.get_world_size()
 
 
-def launched() -> bool:
-    """Whether torchrun started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1
-
-
-def first() -> bool:
-    """Whether this process speaks for all."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[tuple[int, int]]:
     """The group of all processes within the block: which one this is, and how many there are.

@@ -6,7 +6,7 @@ rows of pixels, one dimension a pixel.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from helpers.images import models
-from helpers.images.evaluator import ImageEvaluator
+from helpers import training
+from helpers.images import metrics, models
 from helpers.images.figures import ImageScene
 from helpers.images.readers import BadImages, Images
 from helpers.images.sources import FOLDER, SOURCES
@@ -23,6 +23,11 @@ from helpers.targets import DATA_SEED, Draws, Labelled
 
 ALL = 1_000_000  # more images than any set has
 NAME = re.compile(rf"(?P<source>{'|'.join(SOURCES)})(-(?P<size>\d+)(-(?P<most>\d+))?)?")
+TIMES = 10  # that samples are scored in a training
+SCORED = 500  # images to a score
+SUBSETS = 25  # to a KID on the way: its mean alone is kept
+NEIGHBOURS = 5  # to the balls of precision and recall, which need more images than that
+LOSSES = ("loss", "reconstruction", "kl", "discriminator", "generator")  # in a line of progress
 
 
 @dataclass(frozen=True)
@@ -38,18 +43,11 @@ class ImageDataset:
     most: int = ALL
 
     @classmethod
-    def knows(cls, name: str) -> bool:
-        """Whether that is `source`, `source-size`, `source-size-most` or a folder, and no file."""
-        path = Path(name)
-        known = NAME.fullmatch(name) or (name and path.is_dir())  # Path("") is where we are
-        return bool(known) and not path.is_file()
-
-    @classmethod
     def named(cls, name: str, most: int = ALL) -> "ImageDataset | None":
-        """The dataset of a name that it knows, at its usual size unless the name has another."""
-        if not cls.knows(name):
-            return None
+        """The dataset of `source`, `source-size` or `source-size-most`, or a folder, else None."""
         found = NAME.fullmatch(name)
+        if not found and not (name and Path(name).is_dir()):  # Path("") is where we are
+            return None
         source, size, cut = found.group("source", "size", "most") if found else (name, None, None)
         kind = SOURCES.get(source, FOLDER)
         return cls(source, int(size or kind.size), kind.channels, min(most, int(cut or ALL)))
@@ -100,7 +98,7 @@ class ImageDataset:
         """A fresh VAE alone, or a generator and a discriminator; `points` are not looked at."""
         return models.BUILDERS[recipe.family](recipe, self.shape, generator)
 
-    def evaluator(self, draws: Draws) -> ImageEvaluator:
+    def evaluator(self, draws: Draws) -> "ImageEvaluator":
         """How samples are scored while a training runs: against the validation images."""
         return ImageEvaluator(self.shape, draws.validation.points)
 
@@ -118,7 +116,8 @@ def _draws(dataset: ImageDataset, seed: int) -> Draws:
     found = SOURCES.get(dataset.source, FOLDER).read(dataset.source, dataset.size, enough)
     numbers = _split(dataset, found, enough, torch.Generator().manual_seed(seed))
     every, sizes = torch.cat(numbers), [len(part) for part in numbers]
-    points = _scaled(_resized(found.pixels(every), dataset.size)).flatten(1)  # (n, c · h · w)
+    images = _resized(found.pixels(every), dataset.size).float().div_(127.5).sub_(1)
+    points = images.flatten(1)  # (n, c · h · w)
     parts = zip(points.split(sizes), found.labels[every].split(sizes), strict=True)
     return Draws(*(Labelled(*part) for part in parts))
 
@@ -153,6 +152,59 @@ def _resized(images: Tensor, size: int) -> Tensor:
     return interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
-def _scaled(images: Tensor) -> Tensor:
-    """Bytes to float32, 0 to −1 and 255 to 1."""
-    return images.float().div_(127.5).sub_(1)
+# ------------------------------------------------------------------ scores of a training
+
+
+class ImageEvaluator:
+    """Scores of images (flat rows) against held-out ones, by KID on EfficientNet-Lite0.
+
+    Features take seconds, so samples are scored about ten times in a training. `watched` is how
+    many samples `watch` wants, `filmed` how many of them a film keeps. Raises BadImages for fewer
+    than 6 held-out images.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], held_out: Tensor):
+        if len(held_out) <= NEIGHBOURS:
+            raise BadImages(
+                f"{len(held_out)} held-out images: too few to score by; give {NEIGHBOURS + 1} or "
+                "more, so 20 times as many in all"
+            )
+        self.shape, self.held_out = shape, held_out[:SCORED]  # (n, c · h · w)
+        self.watched, self.filmed = len(self.held_out), 64
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Features of the held-out images: (n, 1280)."""
+        return self._features(self.held_out)
+
+    def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
+        """KID, FID and more of samples ten times in a training, first and last epoch included.
+
+        `diversity` is how much samples differ in their features, over how much real ones do.
+        """
+        if epoch not in (0, 1, epochs) and epoch % max(1, epochs // TIMES):
+            return {}
+        seen = self._features(x)
+        return {
+            "kid": metrics.kid(self.real, seen, training.stream(0), SUBSETS).value,
+            "fid": metrics.fid(self.real, seen),
+            "diversity": (seen.var(0).sum() / self.real.var(0).sum()).item(),
+            "detail": metrics.detail(x.view(-1, *self.shape)),
+        }
+
+    @torch.no_grad()
+    def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
+        """All image scores of decoded latents, real against real beside them."""
+        x = model.decode(torch.randn(self.watched, model.latent, generator=generator))
+        return metrics.image_scores(
+            self.real, *map(self._features, (x, test[:SCORED])), training.stream(0)
+        )
+
+    def line(self, row: dict[str, float]) -> str:
+        """A row of the history in a few words: the KID where it was taken, else the losses."""
+        if row.get("kid") is not None:
+            return f"KID {row['kid']:.3g}"
+        return ", ".join(f"{name} {row[name]:.3g}" for name in row if name in LOSSES)
+
+    def _features(self, x: Tensor) -> Tensor:
+        return metrics.features(x.view(-1, *self.shape))

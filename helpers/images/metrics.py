@@ -22,6 +22,8 @@ FEATURES = "EfficientNet-Lite0"
 SIDE = 96  # pixels a side that the network is shown: a multiple of 32, its stride
 BATCH = 16  # images at once: what stays in the cache, three times as fast as more
 FAR = 2.0  # what lies beyond is no noise on [−1, 1] but bytes, or a diverged model
+SUBSET = 500  # images a side that one of KID's estimates is of
+ALONE = {"sync_on_compute": False}  # of several processes that train together one alone scores
 FEWEST = 4  # images a side; KID halves them, and a variance takes two
 
 
@@ -71,15 +73,13 @@ def fid(real: Tensor, fake: Tensor) -> float:
     from torchmetrics.image.fid import FrechetInceptionDistance  # takes over a second
 
     real, fake = _pair(real, fake)
-    return _updated(FrechetInceptionDistance(_identity(real)), real, fake).compute().item()
+    return _updated(FrechetInceptionDistance(_identity(real), **ALONE), real, fake).compute().item()
 
 
-def kid(
-    real: Tensor, fake: Tensor, generator: torch.Generator, subsets: int = 100, size: int = 500
-) -> Estimate:
+def kid(real: Tensor, fake: Tensor, generator: torch.Generator, subsets: int = 100) -> Estimate:
     """Kernel distance between features (n, d) and (m, d) (Bińkowski et al. 2018), and its error.
 
-    The unbiased MMD² under (aᵀb / d + 1)³ by torchmetrics, mean over random subsets of `size`
+    The unbiased MMD² under (aᵀb / d + 1)³ by torchmetrics, mean over random subsets of 500
     images a side, half of them at the most. Subsets share images, so their spread is scaled to
     that of fresh images: times √(size / (n − size)), the delete-d jackknife (Shao & Wu 1989),
     n the smaller side. Zero in the mean where both sides are alike, and then the error is rather
@@ -89,7 +89,7 @@ def kid(
         raise ValueError(f"subsets = {subsets}: a spread needs at least 2; 100 is a good number")
     real, fake = _pair(real, fake)
     fewer = min(len(real), len(fake))
-    size = min(size, fewer // 2)
+    size = min(SUBSET, fewer // 2)
     mean, spread = _subset_moments(real, fake, generator, subsets, size)
     return Estimate(mean, spread * math.sqrt(size / (fewer - size) + 1 / subsets))
 
@@ -107,9 +107,9 @@ def image_scores(
     if torch.equal(real, reference):
         raise ValueError("reference: the real images themselves; hold out others to compare with")
     n = min(len(side) for side in (real, fake, reference))
-    truth, *others = (thin(side, n, generator) for side in (real, fake, reference))
-    names = ("fake", "reference")
-    return {name: _scores(truth, x, generator) for name, x in zip(names, others, strict=True)}
+    truth, fake, reference = (thin(side, n, generator) for side in (real, fake, reference))
+    sides = {"fake": fake, "reference": reference}
+    return {name: _scores(truth, x, generator) for name, x in sides.items()}
 
 
 def nearest(train: Tensor, x: Tensor) -> Tensor:
@@ -151,9 +151,8 @@ def _scores(real: Tensor, x: Tensor, generator: torch.Generator) -> dict[str, fl
     distance = kid(real, x, generator)
     manifold = precision_recall_density_coverage(x, real, generator=generator)
     scores = {"FID": fid(real, x), "KID": distance.value, "KID error": distance.error}
-    return {
-        f"{score} ({FEATURES})": value for score, value in (scores | manifold._asdict()).items()
-    }
+    scores |= manifold._asdict()
+    return {f"{score} ({FEATURES})": value for score, value in scores.items()}
 
 
 def _subset_moments(
@@ -164,7 +163,9 @@ def _subset_moments(
 
     with warnings.catch_warnings():  # that it keeps all features in memory: they are there already
         warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save all")
-        metric = KernelInceptionDistance(_identity(real), subsets=subsets, subset_size=size)
+        metric = KernelInceptionDistance(
+            _identity(real), subsets=subsets, subset_size=size, **ALONE
+        )
     with torch.random.fork_rng(devices=[]):  # it draws from the global stream: lend it ours
         torch.set_rng_state(generator.get_state())
         mean, spread = _updated(metric, real, fake).compute()

@@ -40,10 +40,6 @@ class Bernoulli(NamedTuple):
         white = (x + 1) / 2
         return (white * self.logits - softplus(self.logits)).sum(-1)
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """Each pixel −1 or 1, from `noise` ~ N(0, I): (..., d). Not differentiable."""
-        return torch.where(torch.special.ndtr(noise) < self.logits.sigmoid(), 1.0, -1.0)
-
 
 class PixelNorm(nn.Module):
     """Each pixel's channels scaled to mean square one (Karras et al. 2018, section 4.2).
@@ -56,17 +52,6 @@ class PixelNorm(nn.Module):
         return h * torch.rsqrt(h.square().mean(1, keepdim=True) + 1e-8)
 
 
-class ToImages(nn.Module):
-    """Rows as images: (n, c · h · w) to (n, c, h, w)."""
-
-    def __init__(self, shape: Shape):
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.view(-1, *self.shape)
-
-
 def conv_down(
     shape: Shape, channels: Sequence[int], out: int, activation: nn.Module
 ) -> nn.Sequential:
@@ -75,7 +60,7 @@ def conv_down(
     Raises BadNetwork where the image cannot be halved that often.
     """
     core = smallest(shape, len(channels))
-    layers = [ToImages(shape)]
+    layers = [nn.Unflatten(1, shape)]  # (n, c · h · w) to (n, c, h, w)
     for width_in, width_out in pairwise((shape[0], *channels)):
         layers += [nn.Conv2d(width_in, width_out, **KERNEL), activation]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * core**2, out))
@@ -89,7 +74,7 @@ def conv_up(
     Raises BadNetwork as `conv_down` does.
     """
     core = smallest(shape, len(channels))
-    layers = [nn.Linear(latent, channels[0] * core**2), ToImages((channels[0], core, core))]
+    layers = [nn.Linear(latent, channels[0] * core**2), nn.Unflatten(1, (channels[0], core, core))]
     layers += [PixelNorm()] * norm + [activation]
     for width_in, width_out in pairwise(channels):
         layers += [nn.ConvTranspose2d(width_in, width_out, **KERNEL)]
@@ -199,10 +184,9 @@ def initialise(net: nn.Sequential, generator: torch.Generator) -> None:
     2015); the last layer a tenth of that, so that a training starts near grey images or zero
     logits.
     """
-    layers = [layer for layer in net if hasattr(layer, "weight")]
+    *_, last = layers = [layer for layer in net if hasattr(layer, "weight")]
     for layer in layers:
-        gain = 0.1 if layer is layers[-1] else 1.0
-        bound = gain * math.sqrt(6 / _fan_in(layer))
+        bound = (0.1 if layer is last else 1.0) * math.sqrt(6 / _fan_in(layer))
         nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
         nn.init.zeros_(layer.bias)
 

@@ -27,7 +27,6 @@ BYTES = 0x800  # an idx file of unsigned bytes begins with this plus its number 
 CLASSES = 10  # of MNIST, Fashion-MNIST and CIFAR-10 alike
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # whatever the name says; others may run programs
-FITS = {"crop": ImageOps.fit, "pad": ImageOps.pad}  # both about the centre
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
 MEGABYTES = 5  # of an upload, at the most
 PIXELS = 20_000_000  # a file of a few kilobytes can claim billions
@@ -166,14 +165,10 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in protocol 2
-            return _latin1
+            return lambda text, _: text.encode("latin-1")
         if (module, name) in ARRAYS:
             return _Described
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not run")
-
-
-def _latin1(text: str, _: str) -> bytes:
-    return text.encode("latin-1")
 
 
 def _array(described: _Described) -> np.ndarray:
@@ -214,14 +209,11 @@ def _image_paths(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(chosen)]
 
 
-def read_image(path: Path, size: int, fit: str = "crop") -> Tensor:
-    """One image as (3, size, size), uint8: cut to a square about its centre, or padded to one.
-
-    `fit` is "crop" or "pad". Raises BadImages where it cannot be read.
-    """
+def read_image(path: Path, size: int) -> Tensor:
+    """One image cut to a square about its centre: (3, size, size), uint8; raises BadImages."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return _square(image, (3, size, size), FITS[fit])
+            return _square(image, (3, size, size))
     except Exception:  # a decoder that reads garbage raises nearly anything
         raise BadImages(
             f"{path}: cut short or not an image; remove it or save it anew as JPEG or PNG"
@@ -237,27 +229,20 @@ def read_upload(raw: bytes, shape: tuple[int, int, int], dark_ink: bool = False)
         raise BadImages(f"{len(raw) / 1e6:.1f} MB: too large; send at most {MEGABYTES} MB")
     try:
         with Image.open(io.BytesIO(raw), formats=UPLOADS) as image:
-            _check_pixels(*image.size)
-            pixels = _square(image, shape)
-    except BadImages:
-        raise
+            width, height = image.size
+            pixels = _square(image, shape) if width * height <= PIXELS else None
     except Exception:  # a decoder that reads garbage raises nearly anything
         raise BadImages("not an image, or cut short; send a JPEG or PNG") from None
+    if pixels is None:
+        most = PIXELS // 1_000_000
+        raise BadImages(f"{width} × {height} pixels: too many; send at most {most} million")
     x = pixels.float().reshape(1, -1) / 127.5 - 1
     return -x if dark_ink else x
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > PIXELS:
-        most = PIXELS // 1_000_000
-        raise BadImages(f"{width} × {height} pixels: too many; send at most {most} million")
-
-
-def _square(
-    image: Image.Image, shape: tuple[int, int, int], fit: Callable = ImageOps.fit
-) -> Tensor:
+def _square(image: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     """An opened image, upright and cut to `shape` (c, h, w), in grey or colour, uint8."""
     channels, *sides = shape
     upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    square = fit(upright, sides, Image.Resampling.LANCZOS)
+    square = ImageOps.fit(upright, sides, Image.Resampling.LANCZOS)
     return torch.tensor(np.asarray(square)).view(*sides, channels).permute(2, 0, 1)

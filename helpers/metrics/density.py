@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from helpers.metrics import pushforward
 from helpers.targets import GaussianMixture
@@ -18,22 +18,21 @@ CELLS = 2**16  # point–code pairs at once: what stays in a core's cache, twice
 NODES = {1: 16_384, 2: 320}  # of the quadrature, by latent size: narrow decoders need them
 MESH = 800  # squares a side of a generator's latent plane
 SAMPLES = 2_000  # of the importance-weighted bound
+BOUND = 6.0  # of the latents that are integrated over
 ROWS = 250  # rows of latent squares mapped together: what fits in memory
 
 
 @torch.no_grad()
-def quadrature(
-    decoder: Callable, x: Tensor, latent: int, nodes: int = 160, bound: float = 6.0
-) -> Tensor:
+def quadrature(decoder: Callable, x: Tensor, latent: int, nodes: int = 160) -> Tensor:
     """log p(x) = log ∫ p(x | z) N(z; 0, I) dz in nats, by the midpoint rule: (n, 2) to (n,).
 
-    `nodes` a dimension over [−bound, bound]^latent, less the corners where |z| > bound: of the
-    prior, exp(−bound²/2) lies there. The integrand and its derivatives vanish at the boundary,
+    `nodes` a dimension over [−6, 6]^latent, less the corners where |z| > 6: of the prior,
+    exp(−18) lies there. The integrand and its derivatives vanish at the boundary,
     so the rule converges faster than any power of the step, once the step is below the width
     of p(z | x): a narrower decoder needs more nodes, and `quadrature_with_error` tells whether
     it has them. Raises ValueError for latent above 2.
     """
-    z, log_mass = _grid(latent, nodes, bound, x)
+    z, log_mass = _grid(latent, nodes, x)
     total = torch.full((len(x),), -math.inf, dtype=x.dtype, device=x.device)  # (n,)
     for codes, mass in zip(z.split(4096), log_mass.split(4096), strict=True):
         likelihood = decoder(codes)  # over (c,) codes
@@ -44,24 +43,17 @@ def quadrature(
 
 
 def quadrature_with_error(
-    decoder: Callable, x: Tensor, latent: int, nodes: int = 160, bound: float = 6.0
+    decoder: Callable, x: Tensor, latent: int, nodes: int = 160
 ) -> tuple[float, float]:
     """Mean log p(x) in nats at half the step, and how far it moved when the step was halved."""
-    coarse, fine = (
-        quadrature(decoder, x, latent, count, bound).double().mean().item()
-        for count in (nodes, 2 * nodes)
-    )
+    found = (quadrature(decoder, x, latent, count) for count in (nodes, 2 * nodes))
+    coarse, fine = (log_p.double().mean().item() for log_p in found)
     return fine, abs(fine - coarse)
 
 
 @torch.no_grad()
 def importance(
-    encoder: Callable,
-    decoder: Callable,
-    x: Tensor,
-    latent: int,
-    samples: int,
-    generator: torch.Generator,
+    encoder: Callable, decoder: Callable, x: Tensor, latent: int, samples: int, generator: Generator
 ) -> Tensor:
     """The importance-weighted bound on log p(x) in nats: (n, 2) to (n,).
 
@@ -94,7 +86,7 @@ def log_density(model: nn.Module, coarser: float = 1.0) -> Callable[[Tensor], Te
 
 @torch.no_grad()
 def exact_likelihood(
-    model: nn.Module, target: GaussianMixture, test: Tensor, generator: torch.Generator
+    model: nn.Module, target: GaussianMixture, test: Tensor, generator: Generator
 ) -> dict:
     """Mean −log p(x) of a VAE in nats, the target's on the same points, and their difference.
 
@@ -124,20 +116,16 @@ def grid_mass(log_prob: Callable[[Tensor], Tensor], reach: float, cells: int) ->
 
 @torch.no_grad()
 def pushforward_grid_mass(
-    decode: Callable[[Tensor], Tensor],
-    reach: float,
-    cells: int,
-    nodes: int = 3_000,
-    bound: float = 6.0,
+    decode: Callable[[Tensor], Tensor], reach: float, cells: int, nodes: int = 3_000
 ) -> Tensor:
     """Share of the prior N(0, I) that decode maps into each cell: (cells, cells), x then y.
 
-    The cells part [−reach, reach]², `nodes`² latent squares part [−bound, bound]²; each carries
+    The cells part [−reach, reach]², `nodes`² latent squares part [−6, 6]²; each carries
     its exact prior mass to the cell that its centre is mapped to. A generator's density has
     spikes thinner than any grid of points can meet; mass has none. What is mapped outside is
     missing from the sum, and that alone.
     """
-    edges = torch.linspace(-bound, bound, nodes + 1, dtype=torch.float64)
+    edges = torch.linspace(-BOUND, BOUND, nodes + 1, dtype=torch.float64)
     share = torch.special.ndtr(edges).diff()  # (nodes,), exact mass of each strip
     middle = ((edges[1:] + edges[:-1]) / 2).float()
     found = torch.zeros(cells**2, dtype=torch.float64)
@@ -169,16 +157,16 @@ def grid_mass_error(
     return total_variation(*meshes)
 
 
-def _grid(latent: int, nodes: int, bound: float, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Midpoints (m, latent) with |z| ≤ bound, and the log of prior times cell, (m,)."""
+def _grid(latent: int, nodes: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Midpoints (m, latent) with |z| ≤ BOUND, and the log of prior times cell, (m,)."""
     if latent not in (1, 2):
         raise ValueError(
             f"latent = {latent}: quadrature covers 1 or 2 dimensions; use importance() instead"
         )
-    step = 2 * bound / nodes
-    ticks = (torch.arange(nodes, dtype=like.dtype, device=like.device) + 0.5) * step - bound
+    step = 2 * BOUND / nodes
+    ticks = (torch.arange(nodes, dtype=like.dtype, device=like.device) + 0.5) * step - BOUND
     z = torch.cartesian_prod(*[ticks] * latent).view(-1, latent)
-    z = z[z.norm(dim=-1) <= bound]
+    z = z[z.norm(dim=-1) <= BOUND]
     return z, _log_prior(z) + latent * math.log(step)
 
 

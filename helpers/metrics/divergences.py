@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from helpers.metrics.density import log_density
 from helpers.targets import GaussianMixture
 
 COMPARED = 5_000  # points a side that the committed records look at
@@ -45,14 +44,12 @@ def divergences(
     Total variation is E_p*[(1 − q/p*)₊], Jensen–Shannon the mean of KL(p* ‖ m) and KL(q ‖ m)
     with m the equal mixture of both.
 
-    A mesh misses some points that the model does reach, as its own samples show: all of them
-    have a density, so the share of x without one is the mesh's miss rate. `unreached` is the
-    share of y without density less that rate; it may be slightly negative. Only where it exceeds
-    three standard errors has q a hole: the forward KL is infinite. Otherwise the points of y
-    without density count as missed, and the forward KL is the mean over the others, that is
-    conditional on being reached. Missed points of x are left out; of y they count as q = 0 in the
-    two bounded divergences, which raises those by the miss rate at most. Where not one x has a
-    density, q is singular, on a line or a point, and nothing was missed.
+    The share of x without a density is the miss rate of the mesh. `unreached`, the share of y
+    without one less that rate, may be slightly negative. Only above three standard errors has q
+    a hole: the forward KL is infinite. Otherwise the forward KL is the mean over the reached
+    points of y. Missed points of x are left out; those of y count as q = 0 in the two bounded
+    divergences, which raises those by the miss rate at most. Where no x has a density, q is
+    singular, on a line or a point, and nothing was missed.
     """
     at_y = log_q(y).double() - target.log_prob(y)  # log q/p*, (m,)
     at_x = log_q(x).double() - target.log_prob(x)  # (n,)
@@ -65,8 +62,9 @@ def divergences(
         math.log(2) - torch.nn.functional.softplus(-at_x),  # log q/m
     )
     first, second = map(_mean, halves)
+    hole = unreached.value > SURE * unreached.error
     return Divergences(
-        forward=_forward(at_y, unreached),
+        forward=Estimate(math.inf, math.nan) if hole else _mean(-at_y[~at_y.isneginf()]),
         reverse=_mean(at_x),
         jensen_shannon=Estimate(
             (first.value + second.value) / 2, math.hypot(first.error, second.error) / 2
@@ -74,26 +72,6 @@ def divergences(
         total_variation=_mean((1 - at_y.exp()).clamp(min=0)),
         unreached=unreached,
     )
-
-
-def model_divergences(
-    model: nn.Module,
-    target: GaussianMixture,
-    points: Tensor,
-    samples: Tensor,
-    coarser: float = 1.0,
-) -> Divergences:
-    """Divergences between the target, seen at `points` (m, 2), and the model, at `samples` (n, 2).
-
-    `coarser` divides the nodes of the quadrature or mesh: two values tell the error.
-    """
-    return divergences(target, log_density(model, coarser), points, samples)
-
-
-def _forward(at_y: Tensor, unreached: Estimate) -> Estimate:
-    if unreached.value > SURE * unreached.error:
-        return Estimate(math.inf, math.nan)
-    return _mean(-at_y[~at_y.isneginf()])
 
 
 def _mean(values: Tensor) -> Estimate:

@@ -1,10 +1,8 @@
 """How a training is scored: a few numbers after every epoch, all of them when it ends.
 
 A mixture is known, so its scores are exact and cheap. Other kinds of target bring an evaluator
-of their own, with the attributes and methods of `Evaluator`.
+of their own, with the attributes and methods of `MixtureEvaluator`.
 """
-
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,31 +17,18 @@ SCORED = 100_000  # samples for the scores at the end
 TESTED = 5_000  # test points whose likelihood is taken
 
 
-class Evaluator(Protocol):
-    """What a recorder asks of an evaluator."""
-
-    watched: int  # samples looked at after an epoch
-    filmed: int  # of which so many are kept
-
-    def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
-        """Scores of samples (n, d) after an epoch; empty when none are due."""
-
-    def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
-        """Scores of a finished model; test is (m, d)."""
-
-    def line(self, row: dict[str, float]) -> str:
-        """A row of the history in a few words."""
-
-
 class MixtureEvaluator:
     """Scores against a known mixture."""
 
     def __init__(self, target: GaussianMixture):
         self.target = target
-        self.watched, self.filmed = WATCHED, FILMED
+        self.watched, self.filmed = WATCHED, FILMED  # samples scored after an epoch; of them kept
 
     def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
-        """Share within 3σ, KL of the modes' weights, log-likelihood of x (n, 2); every epoch."""
+        """Share within 3σ, KL of the modes' weights and log-likelihood of samples x (n, 2).
+
+        Called after each epoch; an evaluator may return nothing where no score is due.
+        """
         return {
             "share": modes.high_quality_fraction(self.target, x),
             "weight_kl": modes.mode_kl(self.target, x),
@@ -66,11 +51,11 @@ class MixtureEvaluator:
         return found
 
     def line(self, row: dict[str, float]) -> str:
-        """Share and KL."""
+        """A row of the history in a few words."""
         return f"within 3σ {row['share']:.2%}, KL of mode weights {row['weight_kl']:.1e} nats"
 
 
-def evaluator(target: Target, draws: Draws) -> Evaluator:
+def evaluator(target: Target, draws: Draws):
     """The target's own evaluator where it brings one, else a mixture's."""
     own = getattr(target, "evaluator", None)
     return own(draws) if own else MixtureEvaluator(target)

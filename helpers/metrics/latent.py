@@ -22,15 +22,9 @@ from torch import Tensor
 
 from helpers.targets import GaussianMixture
 
+RESAMPLES = 200  # of the bootstrap
 REACH = 3.5  # standard deviations of the prior that a map of distortion shows
 Decode = Callable[[Tensor], Tensor]
-
-
-class Regions(NamedTuple):
-    """For each component: how many connected regions it has, and its largest one's share."""
-
-    counts: Tensor  # (k,)
-    largest: Tensor  # (k,), share of the component's prior mass
 
 
 class Interval(NamedTuple):
@@ -56,22 +50,23 @@ def region_mass(target: GaussianMixture, decode: Decode, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def between_mass(target: GaussianMixture, decode: Decode, z: Tensor, sigma: float = 3.0) -> float:
-    """Share of the latents (n, d) that decode further than `sigma` from every component.
+def between_mass(target: GaussianMixture, decode: Decode, z: Tensor) -> float:
+    """Share of the latents (n, d) that decode further than 3σ from every component.
 
     Zero is out of reach for a continuous map onto separated components: what lies between two
     regions of the latent space has to lie between the components too.
     """
-    return (target.mahalanobis2(decode(z)).amin(-1) > sigma**2).double().mean().item()
+    return (target.mahalanobis2(decode(z)).amin(-1) > 3.0**2).double().mean().item()
 
 
 @torch.no_grad()
 def connected_regions(
     target: GaussianMixture, decode: Decode, reach: float = 4.0, n: int = 400, least: float = 0.005
-) -> Regions:
-    """Connected regions of a 2-D latent plane, on an n × n grid over [−reach, reach]².
+) -> Tensor:
+    """How many connected regions each component has in a 2-D latent plane: (k,).
 
-    Mass is the prior's. Regions holding less than `least` of the plane's mass do not count.
+    On an n × n grid over [−reach, reach]².
+    Regions holding less than `least` of the prior's mass there do not count.
     """
     ticks = torch.linspace(-reach, reach, n)
     z = torch.cartesian_prod(ticks, ticks)  # (n², 2)
@@ -79,9 +74,7 @@ def connected_regions(
     mass = torch.exp(-0.5 * z.square().sum(-1)).view(n, n)
     mass = mass / mass.sum()
     parts = [_masses(owner == k, mass) for k in range(target.k)]
-    counts = torch.tensor([int((part >= least).sum()) for part in parts])
-    largest = torch.tensor([float(part.max() / part.sum()) if len(part) else 0.0 for part in parts])
-    return Regions(counts, largest)
+    return torch.tensor([int((part >= least).sum()) for part in parts])
 
 
 def _masses(inside: Tensor, mass: Tensor) -> Tensor:
@@ -137,7 +130,7 @@ def island(weights: Tensor, centre: int) -> float:
 
 
 def mutual_information(
-    target: GaussianMixture, draw: Decode, z: Tensor, draws: int = 1, resamples: int = 200
+    target: GaussianMixture, draw: Decode, z: Tensor, draws: int = 1
 ) -> Interval:
     """I(component; z) in nats, of latents (n, d) from the prior: at most the weights' entropy.
 
@@ -150,7 +143,7 @@ def mutual_information(
     given = torch.stack(each).mean(0)  # (n, k)
     known = torch.special.entr(given).sum(-1)  # (n,)
     generator = torch.Generator().manual_seed(0)
-    picks = [torch.randint(len(z), (len(z),), generator=generator) for _ in range(resamples)]
+    picks = [torch.randint(len(z), (len(z),), generator=generator) for _ in range(RESAMPLES)]
     spread = torch.stack([_information(given[pick], known[pick]) for pick in picks])
     low, high = spread.quantile(torch.tensor([0.025, 0.975], dtype=spread.dtype)).tolist()
     return Interval(_information(given, known).item(), low, high)

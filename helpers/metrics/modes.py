@@ -34,16 +34,8 @@ def high_quality_fraction(target: GaussianMixture, x: Tensor, sigma: float = 3.0
     return _near(target, x, sigma)[0].double().mean().item()
 
 
-def mode_counts(target: GaussianMixture, x: Tensor, sigma: float = 3.0) -> Tensor:
-    """How many high-quality points, those within `sigma`, each component has: (n, 2) to (k,)."""
-    near, nearest = _near(target, x, sigma)
-    return torch.bincount(nearest[near], minlength=target.k)
-
-
-def modes_covered(
-    target: GaussianMixture, x: Tensor, sigma: float = 3.0, least: float = 0.1
-) -> int:
-    """Number of components that the points (n, 2) reach.
+def modes_covered(target: GaussianMixture, x: Tensor, least: float = 0.1) -> int:
+    """Number of components that the points (n, 2) reach to within 3σ.
 
     VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018) count a mode once it is the
     nearest of a single high-quality sample. They draw 2,500 samples; among 100,000 one stray
@@ -51,7 +43,8 @@ def modes_covered(
     to it, least · w_k · n. `least=0` is the published rule.
     """
     due = (least * target.weights * len(x)).clamp(min=1)  # (k,)
-    return int((mode_counts(target, x, sigma) >= due).sum())
+    near, nearest = _near(target, x, 3.0)
+    return int((torch.bincount(nearest[near], minlength=target.k) >= due).sum())
 
 
 def mode_kl(target: GaussianMixture, x: Tensor) -> float:
@@ -98,13 +91,13 @@ def per_mode_moments(target: GaussianMixture, x: Tensor) -> Moments:
     return Moments(*(float((target.weights @ error).sqrt()) for error in (means, covariances)))
 
 
-def between_modes(target: GaussianMixture, x: Tensor, sigma: float = 3.0) -> float:
+def between_modes(target: GaussianMixture, x: Tensor) -> float:
     """Share of the points (n, 2) between modes.
 
-    Further than `sigma` from every component, yet inside the rectangle that their means span.
-    The truth keeps at most exp(−sigma²/2), 1.1 %, out there.
+    Further than 3σ from every component, yet inside the rectangle that their means span. The
+    truth keeps at most exp(−9/2), 1.1 %, out there.
     """
-    far = ~_near(target, x, sigma)[0]
+    far = ~_near(target, x, 3.0)[0]
     low, high = target.means.amin(0), target.means.amax(0)
     within = ((x >= low) & (x <= high)).all(-1)
     return (far & within).double().mean().item()

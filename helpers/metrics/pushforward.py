@@ -9,7 +9,6 @@ triangles cover a point; where none does, the density is zero and its logarithm 
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +18,6 @@ PAIRS = 2_000_000  # triangle–point pairs looked at together: what fits in mem
 Decode = Callable[[Tensor], Tensor]
 
 
-class Mesh(NamedTuple):
-    """Mapped triangles: where they lie, and where their corners came from."""
-
-    corners: np.ndarray  # (t, 3, 2), in data units
-    latents: np.ndarray  # (t, 3, 2)
-
-
 @torch.no_grad()
 def density(decode: Decode, x: Tensor, nodes: int = 1_000, bound: float = 6.0) -> Tensor:
     """p(x) of x = decode(z), z ~ N(0, I), both in the plane: (n, 2) to (n,), per unit area.
@@ -33,34 +25,23 @@ def density(decode: Decode, x: Tensor, nodes: int = 1_000, bound: float = 6.0) -
     `nodes`² squares of two triangles each over [−bound, bound]²; of the prior, 2 · 10⁻⁹ a
     dimension lies outside. Raises ValueError where decode does not map the plane to itself.
     """
-    mesh = _mapped(decode, nodes, bound, x)
+    corners, latents = _mapped(decode, nodes, bound, x)
     points = x.double().numpy()
     total = np.zeros(len(points))
-    for triangle, point in _candidates(mesh.corners, points):
-        inside, weights, area = _barycentric(mesh.corners[triangle], points[point])
+    for triangle, point in _candidates(corners, points):
+        inside, weights, area = _barycentric(corners[triangle], points[point])
         found, owner = triangle[inside], point[inside]
-        z = (weights[inside, :, None] * mesh.latents[found]).sum(1)  # (pairs, 2)
+        z = (weights[inside, :, None] * latents[found]).sum(1)  # (pairs, 2)
         scale = area[inside] / (2 * bound / nodes) ** 2  # |det| of each triangle's affine map
         mass = np.exp(-0.5 * (z**2).sum(1)) / (2 * math.pi) / scale
         total += np.bincount(owner, mass, len(points))
     return torch.from_numpy(total)
 
 
-def density_with_error(
-    decode: Decode, x: Tensor, nodes: int = 1_000, bound: float = 6.0
-) -> tuple[Tensor, float]:
-    """The density on a mesh of half the step, and the mean relative change that halving made.
-
-    The mean runs over the points where either density is positive.
-    """
-    coarse, fine = (density(decode, x, count, bound) for count in (nodes, 2 * nodes))
-    larger = torch.maximum(coarse, fine)
-    some = larger > 0
-    return fine, ((fine - coarse).abs()[some] / larger[some]).mean().item()
-
-
-def _mapped(decode: Decode, nodes: int, bound: float, like: Tensor) -> Mesh:
-    """Two triangles a square of the latent plane, with the images of their corners."""
+def _mapped(
+    decode: Decode, nodes: int, bound: float, like: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two triangles a square of the latent plane: corners in the data and in it, (t, 3, 2) each."""
     ticks = torch.linspace(-bound, bound, nodes + 1, dtype=torch.float64)
     z = torch.cartesian_prod(ticks, ticks)  # ((nodes + 1)², 2)
     x = decode(z.to(like.dtype))
@@ -74,7 +55,7 @@ def _mapped(decode: Decode, nodes: int, bound: float, like: Tensor) -> Mesh:
     lower = np.stack([first, right, up], 1)
     upper = np.stack([right + 1, up, right], 1)
     index = np.concatenate([lower, upper])  # (2 · nodes², 3)
-    return Mesh(x.double().numpy()[index], z.numpy()[index])
+    return x.double().numpy()[index], z.numpy()[index]
 
 
 def _candidates(corners: np.ndarray, points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

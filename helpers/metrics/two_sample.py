@@ -14,10 +14,12 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist, pdist
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
-from torch import Tensor
+from torch import Generator, Tensor
 
 from helpers.targets import GaussianMixture
 
+PROJECTIONS = 32
+FOLDS = 3
 TREES = {"max_iter": 40, "learning_rate": 0.2, "max_leaf_nodes": 31, "min_samples_leaf": 50}
 
 
@@ -30,34 +32,28 @@ class Manifold(NamedTuple):
     coverage: float
 
 
-def thin(x: Tensor, cap: int, generator: torch.Generator | None = None) -> Tensor:
+def thin(x: Tensor, cap: int, generator: Generator | None = None) -> Tensor:
     """At most `cap` of the points, without replacement: (n, d) to (min(n, cap), d)."""
     if len(x) <= cap:
         return x
     return x[:cap] if generator is None else x[torch.randperm(len(x), generator=generator)[:cap]]
 
 
-def sliced_w2(
-    x: Tensor,
-    y: Tensor,
-    projections: int = 32,
-    generator: torch.Generator | None = None,
-    cap: int = 20_000,
-) -> float:
+def sliced_w2(x: Tensor, y: Tensor, generator: Generator | None = None, cap: int = 20_000) -> float:
     """Sliced 2-Wasserstein distance (Bonneel et al. 2015), (n, 2) and (m, 2), in data units.
 
     In the plane, directions can be spread evenly over the half circle instead of drawn at
     random, which integrates better; only where the fan starts is left to `generator`.
     """
     start = torch.rand((), generator=generator).item() if generator else 0.5
-    angles = (np.arange(projections) + start) * math.pi / projections
-    fan = np.stack([np.cos(angles), np.sin(angles)])  # (2, projections)
+    angles = (np.arange(PROJECTIONS) + start) * math.pi / PROJECTIONS
+    fan = np.stack([np.cos(angles), np.sin(angles)])  # (2, PROJECTIONS)
     x, y = _thinned(x, y, cap, generator)
     return float(ot.sliced_wasserstein_distance(x, y, projections=fan))
 
 
 def energy_distance(
-    x: Tensor, y: Tensor, generator: torch.Generator | None = None, cap: int = 5_000
+    x: Tensor, y: Tensor, generator: Generator | None = None, cap: int = 5_000
 ) -> float:
     """2 E|x − y| − E|x − x'| − E|y − y'| between (n, 2) and (m, 2), in data units.
 
@@ -71,11 +67,7 @@ def energy_distance(
 
 
 def wasserstein(
-    x: Tensor,
-    y: Tensor,
-    order: int = 2,
-    generator: torch.Generator | None = None,
-    cap: int = 1_000,
+    x: Tensor, y: Tensor, order: int = 2, generator: Generator | None = None, cap: int = 1_000
 ) -> float:
     """Wasserstein distance of order 1 or 2 between (n, 2) and (m, 2), in data units.
 
@@ -93,7 +85,7 @@ def w2_within_modes(
     target: GaussianMixture,
     x: Tensor,
     y: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     cap: int = 400,
 ) -> float:
     """W2 within modes, (Σ_k w_k W2²(x_k, y_k))^½, in data units; NaN where a mode is empty.
@@ -115,7 +107,7 @@ def w2_within_modes(
 
 
 def precision_recall_density_coverage(
-    x: Tensor, y: Tensor, k: int = 5, generator: torch.Generator | None = None, cap: int = 5_000
+    x: Tensor, y: Tensor, k: int = 5, generator: Generator | None = None, cap: int = 5_000
 ) -> Manifold:
     """Quality and variety by balls that reach each point's k-th neighbour on its own side.
 
@@ -142,11 +134,7 @@ def precision_recall_density_coverage(
 
 
 def c2st_accuracy(
-    x: Tensor,
-    y: Tensor,
-    generator: torch.Generator | None = None,
-    cap: int = 10_000,
-    folds: int = 3,
+    x: Tensor, y: Tensor, generator: Generator | None = None, cap: int = 10_000
 ) -> float:
     """Classifier two-sample test: held-out accuracy of boosted trees that tell x from y.
 
@@ -156,13 +144,13 @@ def c2st_accuracy(
     size = min(cap, len(x), len(y))
     points = np.concatenate(_thinned(x, y, size, generator))
     label = np.repeat([0, 1], size)
-    split = StratifiedKFold(folds, shuffle=True, random_state=0)
+    split = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     trees = HistGradientBoostingClassifier(**TREES, early_stopping=False, random_state=0)
     return float(cross_val_score(trees, points, label, cv=split).mean())
 
 
 def _thinned(
-    x: Tensor, y: Tensor, cap: int, generator: torch.Generator | None
+    x: Tensor, y: Tensor, cap: int, generator: Generator | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """At most `cap` points a side in double precision, x picked first."""
     x, y = thin(x, cap, generator), thin(y, cap, generator)

@@ -84,7 +84,6 @@ def code_hash(book: NotebookNode) -> str:
 
 def problems(path: Path, root: Path = REPOSITORY) -> list[str]:
     """One line for each fault of a rendered notebook; none means that it can be believed."""
-    path = Path(path)
     book = read(path)
     cells = code_cells(book)
     found = [*_whole(book), *_counts(cells), *_cells(cells), *_file(path, root)]
@@ -164,7 +163,7 @@ def render(path: Path, timeout: int = TIMEOUT) -> None:
     The file changes only when every cell has run, at one stroke. Otherwise RenderFailed is
     raised, and the failed copy is left in `build/`. `timeout` is in seconds for each cell.
     """
-    path = Path(path).resolve()
+    path = path.resolve()
     book, before, progress = _cleared(read(path)), path.read_bytes(), Progress(path.name)
     try:
         _execute(book, path.parent, timeout, progress)
@@ -224,7 +223,7 @@ def render_all(paths: Sequence[Path], workers: int = 2, timeout: int = TIMEOUT) 
 
     Raises RenderFailed naming all that failed; later ones are not begun after a failure.
     """
-    paths = [Path(path).resolve() for path in paths]
+    paths = [path.resolve() for path in paths]
     for last in (False, True):
         stage = [path for path in paths if (path.name == LAST) == last]
         with ThreadPoolExecutor(workers) as pool:

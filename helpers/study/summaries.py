@@ -14,11 +14,12 @@ from statistics import median
 
 import joblib
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from helpers import experiments, files, recipes, runs, targets
 from helpers.metrics import latent
-from helpers.metrics.divergences import COMPARED, model_divergences
+from helpers.metrics.density import log_density
+from helpers.metrics.divergences import COMPARED, divergences
 from helpers.metrics.power import power_table
 from helpers.metrics.scorecard import METRICS, evaluate
 from helpers.study import baselines, benchmark, costs
@@ -68,11 +69,11 @@ def summary(run: runs.Run, scored: bool = True, mapped: bool = True) -> dict:
     return found
 
 
-def divergences_of(run: runs.Run, coarser: float = 1.5) -> dict[str, list[float]]:
+def divergences_of(run: runs.Run) -> dict[str, list[float]]:
     """Divergences between target and model: name to value and standard error."""
     points = run.target.sample(COMPARED, stream(STREAMS["points"]))
     samples = run.sample(COMPARED, stream(STREAMS["samples"]))
-    found = model_divergences(run.model, run.target, points, samples, coarser)
+    found = divergences(run.target, log_density(run.model, coarser=1.5), points, samples)
     return {name: list(estimate) for name, estimate in found._asdict().items()}
 
 
@@ -87,6 +88,7 @@ def geometry_of(model: nn.Module, target: GaussianMixture) -> dict:
     """How the latent space is divided, and at what price; borders are drawn on planes only."""
     z = torch.randn(SEEN, model.latent, generator=stream(STREAMS["latents"]))
     noise = stream(STREAMS["latents"])
+    parts = torch.tensor([0.01, 0.5, 0.99], dtype=torch.float64)  # quantiles of the Jacobian
     draws = 8 if hasattr(model, "encoder") else 1  # a generator adds no noise to average over
     bent = latent.distortion(model.decode, z[:BENT])
     mass = latent.region_mass(target, model.decode, z)
@@ -96,19 +98,12 @@ def geometry_of(model: nn.Module, target: GaussianMixture) -> dict:
         "largest gap to the weights": (mass - target.weights).abs().max().item(),
         "decoded between modes": latent.between_mass(target, model.decode, z),
         "information": list(information),
-        **{name: _quantiles(values) for name, values in bent._asdict().items()},
+        **{name: values.quantile(parts).tolist() for name, values in bent._asdict().items()},
     }
     if model.latent == 2:
-        regions = latent.connected_regions(target, model.decode)
-        found["connected regions"] = int(regions.counts.sum())
+        found["connected regions"] = int(latent.connected_regions(target, model.decode).sum())
         found["border measure"] = latent.border_measure(target, model.decode)
     return found
-
-
-def _quantiles(values: Tensor) -> list[float]:
-    """The 1 %, 50 % and 99 % quantiles."""
-    at = torch.tensor([0.01, 0.5, 0.99], dtype=values.dtype)
-    return values.quantile(at).tolist()
 
 
 # ------------------------------------------------------------------------------------ the records
@@ -134,19 +129,17 @@ def save(name: str, content: dict) -> Path:
     return path
 
 
-def make(
-    names: Sequence[str] = (), workers: int = 2, say: Say = print, again: bool = False
-) -> None:
+def make(names: Sequence[str] = (), workers: int = 2, say: Say = print) -> None:
     """Make records anew, all of them if none is named.
 
-    Of the summaries only those of other weights than the runs have now, unless `again`. Raises
-    BadRecord for an unknown name.
+    Of the summaries only those of other weights than the runs have now. Raises BadRecord for an
+    unknown name.
     """
     unknown = [name for name in names if name not in RECORDS]
     if unknown:
         raise BadRecord(f"{unknown[0]}: no such record; choose of {', '.join(RECORDS)}")
     for name in names or RECORDS:
-        content = RECORDS[name](workers, say, again)
+        content = RECORDS[name](workers, say)
         say(f"wrote {save(name, content)}")
 
 
@@ -166,19 +159,19 @@ def trainings() -> list[Training]:
 def studied() -> Iterable[tuple[recipes.Recipe, int]]:
     """The recipes and seeds that have a summary."""
     pairs = [*product(MANY, TEN), *product(FEW, SEEDS)]
-    narrow = [(recipe, seed) for recipe, seed in product(_fronts(), SEEDS)]
-    return [*((experiments.named(name), seed) for name, seed in pairs), *narrow]
+    return [*((experiments.named(name), seed) for name, seed in pairs), *product(_fronts(), SEEDS)]
 
 
 def _fronts() -> list[recipes.Recipe]:
     return [recipes.widened(experiments.named(n), width) for n, width in product(FRONTS, WIDTHS)]
 
 
-def _summaries(workers: int, say: Say, again: bool) -> dict:
+def _summaries(workers: int, say: Say) -> dict:
     kept = _kept("summaries")
     there = [(r, s) for r, s in studied() if runs.finished(r, gmm5(), s, weights=True)]
     stems = {key_of(r, s): runs.stem_of(r, gmm5(), s) for r, s in there}
-    due = [key for key, stem in stems.items() if again or _differs(kept.get(key), stem)]
+    weights = {key: runs.read_record(stem)["weights"] for key, stem in stems.items()}
+    due = [key for key in stems if kept.get(key, {}).get("weights") != weights[key]]
     say(f"{len(due)} of {len(there)} runs with weights to be measured")
     with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
         found = joblib.Parallel(return_as="generator")(
@@ -196,10 +189,6 @@ def key_of(recipe: recipes.Recipe, seed: int) -> str:
     return f"{recipe.name}/seed{seed}"
 
 
-def _differs(kept: dict | None, stem: Path) -> bool:
-    return kept is None or kept["weights"] != runs.read_record(stem)["weights"]
-
-
 def _summary(stem: Path) -> dict:
     name = (run := runs.read(stem)).recipe.name
     with threads(1):
@@ -213,21 +202,8 @@ def _kept(name: str) -> dict:
         return {}
 
 
-def _power(workers: int, say: Say, again: bool) -> dict:
-    return power_table(gmm5(), workers=workers, say=say)
-
-
-def _benchmark(workers: int, say: Say, again: bool) -> dict:
-    return baselines.benchmark(TEN, _kept("benchmark"))
-
-
-def _baselines(workers: int, say: Say, again: bool) -> dict:
-    return baselines.estimators(gmm5(), gmm5().draws().train.points)
-
-
-def _pace(workers: int, say: Say, again: bool) -> dict:
-    timed = [*map(experiments.named, (*MANY, "vae-full")), *_fronts()]
-    return paces(timed, gmm5(), say)
+def _timed() -> list[recipes.Recipe]:
+    return [*map(experiments.named, (*MANY, "vae-full")), *_fronts()]
 
 
 def paces(
@@ -246,10 +222,10 @@ def paces(
     return {name: median(turn[name] for turn in turns) for name in running}
 
 
-RECORDS: dict[str, Callable[[int, Say, bool], dict]] = {
-    "power": _power,
+RECORDS: dict[str, Callable[[int, Say], dict]] = {
+    "power": lambda workers, say: power_table(gmm5(), workers=workers, say=say),
     "summaries": _summaries,
-    "baselines": _baselines,
-    "benchmark": _benchmark,
-    "pace": _pace,
+    "baselines": lambda *_: baselines.estimators(gmm5(), gmm5().draws().train.points),
+    "benchmark": lambda *_: baselines.benchmark(TEN, _kept("benchmark")),
+    "pace": lambda _, say: paces(_timed(), gmm5(), say),
 }

@@ -37,11 +37,6 @@ class Training:
     target: Target
     seeds: tuple[int, ...] = SEEDS
 
-    @property
-    def label(self) -> str:
-        """Recipe and seeds in a few characters."""
-        return f"{self.recipe.name}, seeds {', '.join(map(str, self.seeds))}"
-
     def missing(self, refresh: bool = False) -> list[int]:
         """Seeds without a finished run; with `refresh`, or with one that is out of date."""
         there = partial(runs.finished, self.recipe, self.target, current=refresh)
@@ -49,10 +44,7 @@ class Training:
 
 
 def grid(
-    names: Iterable[str],
-    target: Target,
-    seeds: Sequence[int] = SEEDS,
-    widths: Sequence[int] = (),
+    names: Iterable[str], target: Target, seeds: Sequence[int] = SEEDS, widths: Sequence[int] = ()
 ) -> list[Training]:
     """Recipes × widths, each from all seeds; "all" stands for those of the studies.
 
@@ -93,15 +85,16 @@ def sweep(
 def work(training: Training, refresh: bool = False, engine: Engine = FAST) -> str:
     """Train what is lacking, in one pass; says what it did."""
     missing = training.missing(refresh)
+    label = f"{training.recipe.name}, seeds {', '.join(map(str, training.seeds))}"
     if not missing:
-        return f"{training.label}: there already"
+        return f"{label}: there already"
     options = {"device": "cpu", "engine": engine}
     train = partial(recorder.train, training.recipe, training.target, missing, **options)
     try:
         train(resume=True)
     except ValueError:  # what a killed training left is damaged, or of another recipe or engine
         train()
-    return f"{training.label}: trained {', '.join(map(str, missing))}"
+    return f"{label}: trained {', '.join(map(str, missing))}"
 
 
 @contextlib.contextmanager

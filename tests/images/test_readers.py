@@ -55,13 +55,6 @@ def test_a_batch_comes_back_channel_by_channel(tmp_path, dump):
     assert labels.tolist() == list(range(10))
 
 
-def test_the_writer_writes_as_python_2_did():
-    raw = formats.python2_pickle(formats.batch(1))
-    assert raw.startswith(b"\x80\x02}q\x00(U\x0bbatch_label")
-    assert b"cnumpy.core.multiarray\n_reconstruct\n" in raw
-    assert b"_codecs" not in raw
-
-
 def test_an_array_kept_by_columns_comes_back(tmp_path):
     path, data = tmp_path / "data_batch_1", formats.batch(4)[b"data"]
     by_columns = {**formats.batch(4), b"data": np.asfortranarray(data)}
@@ -140,13 +133,6 @@ def test_images_are_cut_to_a_square_about_their_centre(tmp_path, wide):
     image = readers.read_image(tmp_path / "a.png", 20)
     assert image[:, 10, 10].tolist() == [0, 255, 0]
     assert (image[1] == 255).all()  # the middle third alone
-
-
-def test_an_oblong_image_can_be_padded_instead(tmp_path):
-    stripes(tmp_path / "a.png", True)
-    image = readers.read_image(tmp_path / "a.png", 60, "pad")
-    assert image[:, :19].max() == 0
-    assert [image[colour, 30, 10 + 20 * colour].item() for colour in range(3)] == [255] * 3
 
 
 def test_an_image_taken_on_its_side_is_set_upright(tmp_path):

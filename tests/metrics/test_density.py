@@ -94,13 +94,6 @@ def test_quadrature_is_the_exact_marginal(latent, sigma):
     assert not found.requires_grad
 
 
-def test_quadrature_in_single_precision_stays_close():
-    x = points(2, 0.3)
-    single = quadrature(lambda z: Normal(SHIFT.float() + z @ MAPS[2].T.float(), 0.3), x.float(), 2)
-    assert single.dtype == torch.float32
-    assert torch.allclose(single.double(), marginal(2, 0.3).log_prob(x), atol=1e-4)
-
-
 def test_quadrature_does_not_depend_on_how_points_are_split():
     x = points(2, 0.3)
     whole = quadrature(decoder(2, 0.3), x, 2, nodes=40)
@@ -124,16 +117,6 @@ def test_importance_with_the_exact_posterior_is_exact_with_one_sample(latent):
     x = points(latent, 0.5)
     found = importance(exact_encoder(latent, 0.5), decoder(latent, 0.5), x, latent, 1, rng())
     assert torch.allclose(found, marginal(latent, 0.5).log_prob(x), atol=1e-9)
-
-
-def test_one_sample_bound_averages_to_the_elbo_in_closed_form():
-    x = points(2, 1.0, n=4_000)
-    found = importance(prior_encoder, decoder(2, 1.0), x, 2, 1, rng()).double()
-    # q is the prior, so the KL is zero and E_z log N(x; shift + Az, I) is all there is
-    offset2 = (x - SHIFT).square().sum(-1) + MAPS[2].square().sum()
-    elbo = -0.5 * offset2 - math.log(2 * math.pi)
-    error = (found - elbo).std() / math.sqrt(len(x))
-    assert abs((found - elbo).mean()) < 4 * error
 
 
 def test_the_bound_rises_with_samples_towards_the_truth():

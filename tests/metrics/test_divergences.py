@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from helpers.metrics import pushforward
-from helpers.metrics.divergences import divergences, model_divergences
+from helpers.metrics.density import log_density
+from helpers.metrics.divergences import divergences
 from helpers.targets import from_definition
 
 ONE = from_definition({"weights": [1.0], "means": [[0, 0]], "covariances": [[[1, 0], [0, 1]]]})
@@ -106,7 +107,7 @@ def test_a_map_with_a_real_hole_is_infinitely_far(edge):
         return torch.stack([edge + (z[:, 0] - edge).abs(), z[:, 1]], -1)
 
     y, x = ONE.sample(5_000, rng(7)), mirrored(ONE.sample(5_000, rng(8)))
-    found = model_divergences(Map(mirrored), ONE, y, x, coarser=4)
+    found = divergences(ONE, log_density(Map(mirrored), coarser=4), y, x)
     beyond = torch.distributions.Normal(0.0, 1.0).cdf(torch.tensor(edge)).item()
     assert found.forward.value == math.inf
     assert close(found.unreached, beyond)
@@ -117,7 +118,7 @@ def test_a_map_onto_a_line_reaches_nothing():
         return z * torch.tensor([1.0, 0.0]) + 0.123
 
     y = ONE.sample(500, rng(9))
-    found = model_divergences(Map(flat), ONE, y, flat(y), coarser=8)
+    found = divergences(ONE, log_density(Map(flat), coarser=8), y, flat(y))
     assert found.forward.value == found.reverse.value == math.inf
     assert found.unreached.value == found.total_variation.value == 1
     assert found.jensen_shannon.value == pytest.approx(math.log(2))

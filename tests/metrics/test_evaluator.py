@@ -47,13 +47,6 @@ def test_scores_of_the_truth_are_the_truths():
     assert (own.watched, own.filmed) == (10_000, 2_000)
 
 
-def test_final_scores_of_the_truth_find_every_mode():
-    found = MixtureEvaluator(TARGET).final(Truth(), TARGET.sample(10, rng(1)), rng())
-    assert found["modes"] == 5
-    assert found["radius_ratio"] == pytest.approx([1] * 5, abs=0.05)
-    assert "nll" not in found
-
-
 def test_final_scores_are_of_samples_drawn_after_their_latents(monkeypatch):
     monkeypatch.setattr(evaluator, "SCORED", 500)
     found = MixtureEvaluator(TARGET).final(Truth(), TARGET.sample(10, rng(1)), rng(2))

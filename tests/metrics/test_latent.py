@@ -63,12 +63,8 @@ def test_a_jump_leaves_nothing_between_and_a_ramp_does():
 
 
 def test_connected_regions_are_counted():
-    one_each = latent.connected_regions(HALVES, jump, n=101)
-    assert one_each.counts.tolist() == [1, 1]
-    assert torch.allclose(one_each.largest, torch.ones(2))
-    striped = latent.connected_regions(HALVES, bands, reach=3.0, n=120)
-    assert striped.counts.tolist() == [3, 3]
-    assert (striped.largest < 0.8).all()
+    assert latent.connected_regions(HALVES, jump, n=101).tolist() == [1, 1]
+    assert latent.connected_regions(HALVES, bands, reach=3.0, n=120).tolist() == [3, 3]
 
 
 def test_measures_of_the_three_ideal_divisions():

@@ -23,14 +23,6 @@ def test_nearest_training_distance_agrees_with_scikit_learn():
     assert nearest_training_distance(x, train) == pytest.approx(distance.mean(), rel=1e-5)
 
 
-def test_nearest_training_distance_has_its_poisson_mean():
-    n = 20_000  # uniform points of density n: P(distance > r) = exp(−πnr²), mean 1 / (2√n)
-    train = torch.rand(n, 2, generator=rng(0))
-    inner = 0.1 + 0.8 * torch.rand(n, 2, generator=rng(1))
-    expected = 1 / (2 * math.sqrt(n))
-    assert nearest_training_distance(inner, train) == pytest.approx(expected, rel=0.02)
-
-
 def test_authenticity_agrees_with_a_plain_loop():
     x, train = normal(40, 0), normal(60, 1)
     among = torch.cdist(train, train).fill_diagonal_(math.inf).amin(1)

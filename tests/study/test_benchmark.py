@@ -235,14 +235,3 @@ def test_both_loops_move_a_gan_by_the_same_step():
         for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert (mine - its).abs().max() < 4.1e-3
             assert ((mine - its).abs() < 5e-4).float().mean() > 0.7
-
-
-def test_a_discriminator_step_leaves_the_generator_alone(monkeypatch):
-    """Without its own optimiser's steps, nothing of the generator moves."""
-    network, discriminator = pair("gan")[0]
-    before = [p.detach().clone() for p in network.parameters()]
-    adams = [torch.optim.Adam(net.parameters(), lr=2e-3) for net in (network, discriminator)]
-    monkeypatch.setattr(adams[0], "step", lambda: None)
-    batches = benchmark.shuffled(POINTS, 100, stream(4))
-    benchmark.usual_gan((network, discriminator), adams, batches, stream(4))
-    assert all(map(torch.equal, before, network.parameters()))

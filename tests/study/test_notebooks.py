@@ -3,6 +3,7 @@
 import configparser
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -256,7 +257,7 @@ def pretend(monkeypatch, failing=()):
 
 def test_compare_comes_last_wherever_it_is_named(monkeypatch):
     done = pretend(monkeypatch)
-    notebooks.render_all(["Compare.ipynb", "VAE.ipynb", "GAN.ipynb"], workers=2)
+    notebooks.render_all([Path("Compare.ipynb"), Path("VAE.ipynb"), Path("GAN.ipynb")])
     assert sorted(done[:2]) == ["GAN.ipynb", "VAE.ipynb"]
     assert done[2:] == ["Compare.ipynb"]
 
@@ -264,7 +265,7 @@ def test_compare_comes_last_wherever_it_is_named(monkeypatch):
 def test_compare_is_not_begun_after_a_failure(monkeypatch):
     done = pretend(monkeypatch, failing={"VAE.ipynb"})
     with pytest.raises(RenderFailed, match=r"not rendered: VAE\.ipynb; the reason stands above"):
-        notebooks.render_all(["VAE.ipynb", "GAN.ipynb", "Compare.ipynb"])
+        notebooks.render_all([Path("VAE.ipynb"), Path("GAN.ipynb"), Path("Compare.ipynb")])
     assert sorted(done) == ["GAN.ipynb", "VAE.ipynb"]
 
 

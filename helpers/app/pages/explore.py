@@ -119,7 +119,7 @@ def _encode_point(run: Run, controls, *panes) -> None:
     with controls:
         x = [st.number_input(label, value=0.0, step=0.1, key=label) for label in ("x₁", "x₂")]
     if None in x or max(map(abs, x)) > MOST:
-        raise render.BadDraw("x: give two numbers, neither beyond a million")
+        raise ValueError("x: give two numbers, neither beyond a million")
     code, back = _through(run, torch.tensor([x]))
     with controls:
         _tell(code)

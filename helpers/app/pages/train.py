@@ -62,7 +62,14 @@ def _job() -> jobs.Job | None:
         extras["seed"] = forms.whole("seed", 5, "Of weights and noise.")
     with st.expander("More numbers"):
         _more(base, target, values, extras, mistakes)
-    return _checked(jobs.Job(base.name, values, target, **extras), mistakes)
+    job = jobs.Job(base.name, values, target, **extras)
+    with forms.one_line(mistakes):
+        limits.check(job)
+    if mistakes:
+        forms.complain(mistakes[0])
+        return None
+    st.caption(_estimate(job))
+    return job
 
 
 def _numbers(base: recipes.Recipe, names, without, values: dict, mistakes: list[str]) -> list:
@@ -72,16 +79,6 @@ def _numbers(base: recipes.Recipe, names, without, values: dict, mistakes: list[
         with columns[place % 2], forms.one_line(mistakes):
             values[name] = forms.number(base, name, without)
     return columns
-
-
-def _checked(job: jobs.Job, mistakes: list[str]) -> jobs.Job | None:
-    with forms.one_line(mistakes):
-        limits.check(job)
-    if mistakes:
-        forms.complain(mistakes[0])
-        return None
-    st.caption(_estimate(job))
-    return job
 
 
 def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
@@ -206,14 +203,9 @@ def _progress(name: str, status: jobs.Status) -> None:
         look |= {"on_click": jobs.stop, "args": (name,)}
         button.button("Stop", key="stop", width="stretch", **look)
     elif status.epoch:
-        _next_steps()
-
-
-def _next_steps() -> None:
-    columns = st.columns(3)
-    for column, name in zip(columns, ("generate", "explore", "watch"), strict=True):
-        if column.button(name.capitalize(), key=f"go {name}", width="stretch"):
-            st.switch_page(f"{name}.py")
+        for column, name in zip(st.columns(3), ("generate", "explore", "watch"), strict=True):
+            if column.button(name.capitalize(), key=f"go {name}", width="stretch"):
+                st.switch_page(f"{name}.py")
 
 
 def _pictures(name: str, status: jobs.Status) -> None:

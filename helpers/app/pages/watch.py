@@ -22,21 +22,15 @@ def show() -> None:
     first = OWN if st.session_state.get("job") or not films else next(iter(films))
     chosen = st.segmented_control("Film", [*films, OWN], default=first, required=True)
     with forms.one_line():
-        if chosen == OWN:
-            _own()
-        else:
+        if chosen != OWN:
             _show(films[chosen])
+        elif run := saved.choose(films=True):
+            _show(_drawn(run))
 
 
 def _films() -> dict[str, Path]:
     folders = {files.REPOSITORY / "media", files.output("media")}
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.mp4"))}
-
-
-def _own() -> None:
-    run = saved.choose(films=True)
-    if run is not None:
-        _show(_drawn(run))
 
 
 def _drawn(run: Run) -> Path:
