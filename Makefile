@@ -71,7 +71,7 @@ bench: $(READY) ## measure the speed of training beside the usual loop (five min
 	$(PY) -m helpers bench
 
 app: $(READY) ## train, generate and explore in the browser, at http://localhost:8501
-	$(PY) -m helpers.app.main
+	$(PY) -m helpers app
 
 format: $(READY) ## put code and notebooks into the common format
 	$(PY) -m ruff check --fix

@@ -1,9 +1,11 @@
-"""Golden trajectories: the losses of 20 plain steps of the recipes, as they are to stay.
+"""Golden values: the losses of 20 plain steps of the recipes, and points of the saved runs.
 
 They change when a rate, a beta, an initial weight, a line of an objective or the order of random
 numbers does. Computed in double precision, so that rounding does not grow within 20 steps and
-any processor gives the same. After a change on purpose raise `training.TRAINING_VERSION`, train
-the runs again, and run `python tests/trajectories.py`, which writes the new ones.
+any processor gives the same. The points are the first, the last and the moments of a thousand
+samples of each run whose weights are committed. After a change on purpose raise
+`training.TRAINING_VERSION`, train the runs again, and run `python tests/trajectories.py`, which
+writes the new ones.
 """
 
 import json
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import torch
 
-from helpers import experiments, training
+from helpers import experiments, runs, training
+from helpers.files import REPOSITORY
 from helpers.targets import named
 from helpers.training import PLAIN, stream
 
 FILE = Path(__file__).parent / "golden" / "trajectories.json"
+SAMPLES = FILE.with_name("samples.json")
 STEPS = 20
 # Those with codes of 128 numbers or more take the same steps as their smaller sisters, slowly.
 COVERED = [name for name, recipe in experiments.RECIPES.items() if recipe.latent < 128]
@@ -57,6 +61,25 @@ def _points(recipe) -> torch.Tensor:
     return 2 * torch.rand(8, target.dimensions, generator=stream(7)) - 1
 
 
+def sampled(run) -> dict[str, list[float]]:
+    """Numbers of a thousand samples of a run, from one seed."""
+    x = run.sample(1_000, stream(123))
+    moments = torch.stack([x.double().mean(), x.double().std()])
+    found = {"first": x[0, :4], "last": x[-1, -4:], "moments": moments}
+    return {name: [float(f"{v:.6g}") for v in values.tolist()] for name, values in found.items()}
+
+
+def committed() -> list[Path]:
+    """The stems of all committed runs."""
+    return sorted(path.with_suffix("") for path in (REPOSITORY / "data/runs").glob("*/seed?.zip"))
+
+
+def write(path: Path, values: dict) -> None:
+    path.write_text(json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    found = {name: trajectory(experiments.named(name)) for name in COVERED}
-    FILE.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
+    write(FILE, {name: trajectory(experiments.named(name)) for name in COVERED})
+    kept = [stem for stem in committed() if runs.has_weights(stem)]
+    names = [f"{stem.parent.name}/{stem.name}" for stem in kept]
+    write(SAMPLES, {n: sampled(runs.read(s)) for n, s in zip(names, kept, strict=True)})

@@ -44,14 +44,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Metric:
-    """One score: how to read it, on which of `ranges.SCALES` it is near normal, its formula.
-
-    What each sees and what it is blind to is measured by `helpers.metrics.power`.
-    """
+    """One score: how to read it, on which of `ranges.SCALES` it is near normal, its formula."""
 
     name: str  # a key of the committed records
     unit: str
     better: str  # "higher", "lower" or "closer to truth"
+    sees: str  # `helpers.metrics.power` tests it with planted corruptions
     scale: str
     function: Callable[[Evidence], float]
 
@@ -59,36 +57,52 @@ class Metric:
 # fmt: off
 METRICS = (
     Metric("log-likelihood", "nats", "closer to truth",
+           "strays to where p* is low; rises when samples huddle at the means",
            "plain", lambda e: modes.log_likelihood(e.target, e.x)),
     Metric("nearest training point", "data units", "closer to truth",
+           "copies (too near) and strays (too far); blind to missing modes",
            "plain", lambda e: memorisation.nearest_training_distance(e.x, e.train)),
     Metric("modes covered", "count", "higher",
+           "missing modes; blind to shape and weights",
            "plain", lambda e: modes.modes_covered(e.target, e.x)),
     Metric("within 3σ", "share", "closer to truth",
+           "strays between modes, and tails cut off; blind to missing modes",
            "share", lambda e: modes.high_quality_fraction(e.target, e.x)),
     Metric("mode weight KL", "nats", "lower",
+           "wrong proportions of modes; blind to shape within a mode",
            "positive", lambda e: modes.mode_kl(e.target, e.x)),
     Metric("sliced W2", "data units", "lower",
+           "mass in the wrong place; chance mode counts hide fine shape",
            "positive", lambda e: two_sample.sliced_w2(e.x, e.y, generator=e.generator)),
     Metric("energy distance", "data units", "lower",
+           "any difference, large scales first; dull to fine shape",
            "tailed", lambda e: two_sample.energy_distance(e.x, e.y, e.generator)),
     Metric("recall", "share", "higher",
+           "real points no sample comes near; one stray can hide a gap",
            "share", lambda e: e.manifold.recall),
     Metric("coverage", "share", "higher",
+           "real points with no sample in their ball; blind to copies",
            "share", lambda e: e.manifold.coverage),
     Metric("W2", "data units", "lower",
+           "mass in the wrong place, distant mass most; chance mode counts hide fine shape",
            "tailed", lambda e: two_sample.wasserstein(e.x, e.y, 2, e.generator)),
     Metric("W2 within modes", "data units", "lower",
+           "shape of modes at their own scale; blind to weights",
            "tailed", lambda e: two_sample.w2_within_modes(e.target, e.x, e.y, e.generator)),
     Metric("covariance error by mode", "1", "lower",
+           "modes of wrong width or orientation",
            "tailed", lambda e: modes.per_mode_moments(e.target, e.x).covariance_error),
     Metric("between modes", "share", "lower",
+           "bridges between modes; blind to everything else",
            "share", lambda e: modes.between_modes(e.target, e.x)),
     Metric("classifier accuracy", "share", "closer to truth",
+           "any difference that trees can learn",
            "plain", lambda e: two_sample.c2st_accuracy(e.x, e.y, e.generator)),
     Metric("authenticity", "share", "closer to truth",
+           "copies of training points; blind to shape",
            "share", lambda e: memorisation.authenticity(e.x, e.train)),
     Metric("copying z", "standard deviations", "closer to truth",
+           "copies (below zero) and strays (above)",
            "plain", lambda e: memorisation.copying_z(e.x, e.train, e.y)),
 )
 # What the assignment and published tables report; the others of DEFAULT are best at seeing some

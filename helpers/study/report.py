@@ -42,11 +42,12 @@ def scores() -> str:
 
 
 def _row(name: str, group: Sequence[dict], pace: float) -> str:
-    found = {key: [one[key] for one in group] for key in ("share", "weight_kl", "modes", "kl")}
+    found = {key: [one[key] for one in group] for key in ("share", "weight_kl", "modes")}
     most = max(found["modes"])
     all_of_them = f"{found['modes'].count(most)} of {len(group)} seeds"
     modes = f"{most} on {'every seed' if min(found['modes']) == most else all_of_them}"
-    kl = f"{mean(found['kl']):.3f} nats" if None not in found["kl"] else "infinite"
+    kls = [one["kl"] or one["divergences"]["forward"][0] for one in group]  # null: infinite
+    kl = f"{mean(kls):.3f} nats" if None not in kls else "infinite"
     seconds = pace * experiments.named(name).epochs
     variation = mean(one["divergences"]["total_variation"][0] for one in group)
     return (
