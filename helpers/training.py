@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -92,33 +92,34 @@ class StepState(NamedTuple):
     weight: Tensor
 
 
-class Step(Protocol):
-    """What the loop asks of a family: how to take a step, and how to look at what came of it."""
+class Step:
+    """One step of a family, as the loop asks for it.
 
+    `noise(steps, batch, generator)` gives the random inputs of so many steps, each
+    (steps, ..., batch, ...). Called with the scheduled numbers, a batch (batch, d) and its noise,
+    it takes a step and returns the losses by name. `validate` gives the losses on held-out points.
+    With `like`, another step of the same kind and sizes, it may share what that one compiled.
+    """
+
+    names: tuple[str, ...]  # of the losses
     model: nn.Module  # what a user samples from
     settings: Settings
-    names: tuple[str, ...]  # of the losses
 
-    def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The random inputs of so many steps, each (steps, ..., batch, ...)."""
-
-    def __call__(self, now: StepState, x: Tensor, *noise: Tensor) -> dict[str, Tensor]:
-        """Take one step on a batch x (batch, d); the losses by name."""
-
-    def validate(self, x: Tensor, *noise: Tensor, weight: float) -> Losses:
-        """The losses on held-out points (n, d), with noise as for one step."""
+    def parts(self) -> dict:
+        """All that changes in training, each with a state_dict."""
+        raise NotImplementedError
 
     def publish(self) -> None:
-        """Write what was learned into the networks, where it has been kept elsewhere."""
+        """Write what was learned into the networks, where it is kept elsewhere."""
 
     def state(self) -> dict:
-        """All that changes in training, for `load_state` to go on from."""
+        """What `load_state` goes on from."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
 
     def load_state(self, state: dict) -> None:
-        """Go on from there."""
-
-
-# A step also takes `like`: another of its kind and sizes, whose compiled functions it may share.
+        """Go on from a state."""
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
 
 
 def descend(adam: torch.optim.Adam, loss: Tensor, rate: Tensor) -> None:
@@ -129,7 +130,7 @@ def descend(adam: torch.optim.Adam, loss: Tensor, rate: Tensor) -> None:
     adam.step()
 
 
-class VAEStep:
+class VAEStep(Step):
     """One step of a VAE: encode, sample, decode, and descend the objective."""
 
     names = ("loss", "reconstruction", "kl")
@@ -156,18 +157,11 @@ class VAEStep:
     def validate(self, x: Tensor, noise: Tensor, *, weight: float) -> Losses:
         return {name: term.item() for name, term in self.terms(x, noise, weight).items()}
 
-    def publish(self) -> None:
-        """Nothing to do: the networks themselves learn."""
-
-    def state(self) -> dict:
-        return {"model": self.model.state_dict(), "adam": self.adam.state_dict()}
-
-    def load_state(self, state: dict) -> None:
-        self.model.load_state_dict(state["model"])
-        self.adam.load_state_dict(state["adam"])
+    def parts(self) -> dict:
+        return {"model": self.model, "adam": self.adam}
 
 
-class GANStep:
+class GANStep(Step):
     """One step of a GAN: the discriminator's, and the generator's when it is its turn.
 
     The generator that learns is a copy; the one given holds the running average of its weights,
@@ -214,20 +208,10 @@ class GANStep:
         on_fake = self.objective.generator(self.discriminator, x, fake)
         return {"discriminator": on_both.item(), "generator": on_fake.item()}
 
-    def publish(self) -> None:
-        """Nothing to do: the average is updated at each step."""
-
-    def _parts(self) -> dict:
+    def parts(self) -> dict:
         networks = {"model": self.model, "generator": self.generator}
         adams = {"adam_discriminator": self.adams[0], "adam_generator": self.adams[1]}
         return networks | {"discriminator": self.discriminator} | adams
-
-    def state(self) -> dict:
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state(self, state: dict) -> None:
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
 
 
 # -------------------------------------------------------------------------------- the loop
