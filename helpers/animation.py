@@ -5,12 +5,12 @@ a bitmap; each frame restores it and draws the moving artists on top. Frames go 
 the encoder, so a film never needs more memory than one picture.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from math import exp
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import imageio_ffmpeg
 import numpy as np
@@ -19,7 +19,6 @@ from matplotlib import style
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
@@ -35,6 +34,7 @@ from helpers.targets import GaussianMixture, Target
 # puts the index before the pictures, so that a browser plays while it loads.
 ENCODER = ["-preset", "veryfast", "-crf", "23", "-movflags", "+faststart", "-threads", "2"]
 GIF_COLOURS = 256
+GIF_MS = 83  # a picture, twelve a second
 LAST_FRAME_MS = 2000  # the gif rests on its last picture before it starts again
 STILLS = 6  # epochs in a filmstrip
 CODES: maps.Extent = (-4.0, 4.0, -4.0, 4.0)
@@ -42,20 +42,13 @@ LEGEND_ENTRIES = 10  # more components than these would not fit beside the panel
 TRUTH = 1 - exp(-4.5)  # a plane Gaussian's mass within Mahalanobis distance 3
 
 
-class Frame(Protocol):
-    """A snapshot of a training: the positions of fixed points after an epoch."""
-
-    epoch: int
-    probe: Mapping[str, Any]
-
-
 class Scene(Protocol):
-    """A picture that moves."""
+    """A picture that moves; a frame is a snapshot of a training, with `epoch` and `probe`."""
 
     figure: Figure
     artists: Sequence[Artist]  # those that move
 
-    def update(self, frame: Frame) -> None:
+    def update(self, frame) -> None:
         """Move the artists to where this frame wants them."""
 
 
@@ -67,7 +60,7 @@ def canvas_figure(width: int, height: int) -> Figure:
     return figure
 
 
-def pictures(scene: Scene, frames: Iterable[Frame]) -> Iterator[np.ndarray]:
+def pictures(scene: Scene, frames: Iterable) -> Iterator[np.ndarray]:
     """Draw one frame after the other: (height, width, 4), eight bits a channel.
 
     The array is the canvas itself: use or copy it before asking for the next.
@@ -107,7 +100,7 @@ def stills(epochs: int) -> list[int]:
     return sorted({max(round(ratio**i), i + 1) for i in range(STILLS)})
 
 
-def film(scene: Scene, frames: Sequence[Frame], path: Path, fps: int = 25) -> Path:
+def film(scene: Scene, frames: Sequence, path: Path, fps: int = 25) -> Path:
     """Encode the frames as H.264 and write the last one beside the film as a PNG poster.
 
     Raises ValueError when there are no frames or a side of the figure is an odd number of
@@ -120,28 +113,21 @@ def film(scene: Scene, frames: Sequence[Frame], path: Path, fps: int = 25) -> Pa
     return path
 
 
-def gif(
-    scene: Scene,
-    frames: Sequence[Frame],
-    path: Path,
-    width: int = 420,
-    every: int = 5,
-    fps: int = 12,
-) -> Path:
+def gif(scene: Scene, frames: Sequence, path: Path, width: int = 420, every: int = 5) -> Path:
     """Every so many frames and the last, `width` pixels wide, in one shared palette."""
     _check_some(frames, path)
     chosen = [*frames[:-1:every], frames[-1]]
     small = [_resized(picture, width) for picture in pictures(scene, chosen)]
     palette = _palette(small)
     first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in small]
-    durations = [1000 // fps] * len(rest) + [LAST_FRAME_MS]
+    durations = [GIF_MS] * len(rest) + [LAST_FRAME_MS]
     with replacing(path) as file:
         options = {"save_all": True, "append_images": rest, "duration": durations, "loop": 0}
         first.save(file, format="GIF", optimize=True, **options)
     return path
 
 
-def filmstrip(scene: Scene, frames: Sequence[Frame], epochs: Sequence[int], path: Path) -> Path:
+def filmstrip(scene: Scene, frames: Sequence, epochs: Sequence[int], path: Path) -> Path:
     """A still of the film for the page: one column an epoch, one row a panel of the scene.
 
     Raises ValueError when an epoch asked for is not among the frames.
@@ -157,7 +143,7 @@ def filmstrip(scene: Scene, frames: Sequence[Frame], epochs: Sequence[int], path
 
 
 def _encode(drawn: Iterator[np.ndarray], size: tuple[int, int], path: Path, fps: int) -> np.ndarray:
-    """Send pictures to the encoder as they are drawn; returns a copy of the last."""
+    """Send pictures to the encoder as they are drawn; returns the last."""
     pixels = {"pix_fmt_in": "rgba", "pix_fmt_out": "yuv420p", "macro_block_size": 2}
     coding = {"codec": "libx264", "quality": None, "output_params": ENCODER}
     writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
@@ -173,21 +159,16 @@ def _encode(drawn: Iterator[np.ndarray], size: tuple[int, int], path: Path, fps:
 def _even_size(figure: Figure) -> tuple[int, int]:
     width, height = figure.canvas.get_width_height(physical=True)
     if width % 2 or height % 2:
-        raise ValueError(
-            f"the figure is {width}×{height} pixels, and H.264 needs both even: "
-            "change figsize or dpi by a pixel"
-        )
+        raise ValueError(f"the figure is {width}×{height} pixels; H.264 needs both sides even")
     return width, height
 
 
-def _check_some(frames: Sequence[Frame], path: Path) -> None:
+def _check_some(frames: Sequence, path: Path) -> None:
     if not frames:
-        raise ValueError(
-            f"no frames for {path.name}: a film needs at least one snapshot; was nothing trained?"
-        )
+        raise ValueError(f"no frames for {path.name}: not one snapshot; was nothing trained?")
 
 
-def _at_epochs(frames: Sequence[Frame], epochs: Sequence[int]) -> list[Frame]:
+def _at_epochs(frames: Sequence, epochs: Sequence[int]) -> list:
     found = {frame.epoch: frame for frame in frames}
     missing = [epoch for epoch in epochs if epoch not in found]
     if missing:
@@ -243,34 +224,39 @@ def _strip(columns: list[list[np.ndarray]], heads: list[str], rows: list[str]) -
 class PlaneScene:
     """Panels of points in the colours of their components; above them the epoch and a score.
 
-    Nothing but the points and two numbers moves: limits and colours stay. `panels` maps each
-    title to the limits of a latent plane, or to None for the plane of the data; all are
+    Nothing but the points and two numbers moves: limits and colours stay. `panels` gives each
+    title with the limits of a latent plane, or None for the plane of the data; all are
     squares of `side` pixels, `gap` pixels apart, at exact pixels.
     """
 
-    def __init__(
-        self,
-        target: GaussianMixture,
-        size: tuple[int, int],
-        side: int,
-        gap: int,
-        panels: Mapping[str, maps.Extent | None],
-    ) -> None:
+    size: tuple[int, int]  # of the picture, in pixels
+    side: int
+    gap: int
+    panels: Sequence[tuple[str, maps.Extent | None]]
+
+    def __init__(self, target: GaussianMixture) -> None:
         self.target = target
-        self.figure = canvas_figure(*size)
+        self.figure = canvas_figure(*self.size)
         with style.context(STYLE):
-            for i, (title, extent) in enumerate(panels.items()):
-                self._panel(52 + i * (side + gap), side, title, extent)
+            for i, (title, extent) in enumerate(self.panels):
+                self._panel(52 + i * (self.side + self.gap), title, extent)
             if target.k <= LEGEND_ENTRIES:
                 handles = maps.component_handles(target)
                 look = {"loc": "center right", "borderaxespad": 0.8}
                 self.figure.legend(handles=handles, title="component", **look)
-            self.dots = [self._dots(ax) for ax in self.figure.axes]
+            # Series of markers, one a component, are much quicker to draw than a scatter.
+            look = {"markersize": 2.4, "markeredgewidth": 0, "zorder": 4}
+            colours = component_colours(target.k)
+            self.dots = [
+                [ax.plot([], [], "o", color=colour, **look)[0] for colour in colours]
+                for ax in self.figure.axes
+            ]
             self.epoch, self.share = self._caption()
         self.artists: list[Artist] = [*chain(*self.dots), self.epoch, self.share]
 
-    def _panel(self, left: int, side: int, title: str, extent: maps.Extent | None) -> None:
-        width, height = self.figure.canvas.get_width_height()
+    def _panel(self, left: int, title: str, extent: maps.Extent | None) -> None:
+        width, height = self.size
+        side = self.side
         ax = self.figure.add_axes((left / width, 48 / height, side / width, side / height))
         if extent is None:
             maps.contours(ax, self.target)
@@ -278,17 +264,11 @@ class PlaneScene:
             maps.plane(ax, extent, maps.LATENT_AXES)
         ax.set_title(title)
 
-    def _dots(self, ax) -> list[Line2D]:
-        """One series of markers a component: much quicker to draw than a scatter."""
-        look = {"markersize": 2.4, "markeredgewidth": 0, "zorder": 4}
-        colours = component_colours(self.target.k)
-        return [ax.plot([], [], "o", color=colour, **look)[0] for colour in colours]
-
     def _caption(self) -> list[Artist]:
         """Laying out text is slow, so only the two numbers move; the words around them stay."""
         words = {"va": "top", "fontsize": 13, "color": "#222222"}
         numbers = {**words, "ha": "right", "fontweight": "bold", "zorder": 5}
-        pixel = 1 / self.figure.canvas.get_width_height()[0]
+        pixel = 1 / self.size[0]
         sentence = f"% of the samples within 3σ of a component (truth {100 * TRUTH:.1f} %)"
         self.figure.text(52 * pixel, 0.975, "epoch", **words)
         self.figure.text(246 * pixel, 0.975, sentence, **words)
@@ -307,17 +287,18 @@ class PlaneScene:
 class GanScene(PlaneScene):
     """Left the noise z, right G(z); both in the colour of the component that G(z) belongs to.
 
-    `noise` is (n, latent); wider noise shows its first two numbers. A frame's
+    `probe.noise` is (n, latent); wider noise shows its first two numbers. A frame's
     `probe["samples"]` is G of the first m rows of that noise, (m, 2).
     """
 
-    def __init__(self, target: GaussianMixture, noise: ArrayLike | Tensor) -> None:
-        self.noise = _plane_points(noise, "noise")
-        panels = {"noise z": maps.LATENT, "generated G(z)": None}
-        super().__init__(target, (960, 480), side=372, gap=54, panels=panels)
+    size, side, gap = (960, 480), 372, 54
+    panels = (("noise z", maps.LATENT), ("generated G(z)", None))
 
-    def update(self, frame: Frame) -> None:
-        """Move the points to this epoch's samples and recolour both panels."""
+    def __init__(self, target: GaussianMixture, probe) -> None:
+        super().__init__(target)
+        self.noise = _plane_points(probe.noise, "noise")
+
+    def update(self, frame) -> None:
         samples = _plane_points(frame.probe["samples"], "samples")
         noise = _plane_points(self.noise[: len(samples)], "noise", len(samples))
         components = maps.classes(self.target, samples)
@@ -327,18 +308,19 @@ class GanScene(PlaneScene):
 class VaeScene(PlaneScene):
     """The codes of fixed points, their reconstructions, and samples decoded from the prior.
 
-    `components` (n,) are the true ones of the fixed points. Each frame's probe holds their
+    `probe.components` (n,) are the true ones of the fixed points. Each frame's probe holds their
     `codes` (n, latent), of which the first two numbers are drawn, their `reconstructions`
     (n, 2), and `samples` (m, 2), coloured by the component each most likely belongs to.
     """
 
-    def __init__(self, target: GaussianMixture, components: ArrayLike | Tensor) -> None:
-        self.components = maps.array(components)
-        panels = {"codes z": CODES, "reconstructions": None, "samples": None}
-        super().__init__(target, (1200, 410), side=302, gap=56, panels=panels)
+    size, side, gap = (1200, 410), 302, 56
+    panels = (("codes z", CODES), ("reconstructions", None), ("samples", None))
 
-    def update(self, frame: Frame) -> None:
-        """Move the points to this epoch's codes, reconstructions and samples."""
+    def __init__(self, target: GaussianMixture, probe) -> None:
+        super().__init__(target)
+        self.components = maps.array(probe.components)
+
+    def update(self, frame) -> None:
         n = len(self.components)
         codes = _plane_points(frame.probe["codes"], "codes", n)
         rebuilt = _plane_points(frame.probe["reconstructions"], "reconstructions", n)
@@ -347,10 +329,7 @@ class VaeScene(PlaneScene):
         self._show(frame.epoch, *fixed, (samples, maps.classes(self.target, samples)))
 
 
-SCENES = {
-    "vae": lambda target, probe: VaeScene(target, probe.components),
-    "gan": lambda target, probe: GanScene(target, probe.noise),
-}
+SCENES = {"vae": VaeScene, "gan": GanScene}
 
 
 def scene_of(recipe: Recipe, target: Target, probe) -> Scene:

@@ -15,6 +15,7 @@ from IPython.display import Markdown, display
 
 from helpers.files import existing, output, write_json
 
+FILE = "data/claims/{}.json"
 HOLDS, FAILS = "✓", "✗"
 MOST_WORDS = 150
 
@@ -42,9 +43,8 @@ class Ledger:
     def claim(self, text: str, holds: bool, value: object = None) -> None:
         """Print the claim with its value, record it, and raise ClaimFailed when it is false.
 
-        `holds` may be any single truth value, NumPy's and PyTorch's included. `value` may be
-        a string, a whole number (shown in full), any other number (four significant digits)
-        or nothing.
+        `holds` may also be NumPy's or PyTorch's. Whole numbers are shown in full, others to four
+        significant digits.
         """
         shown, mark = _shown(value), HOLDS if bool(holds) else FAILS
         self._claims[text] = {"claim": text, "value": shown, "mark": mark}
@@ -55,10 +55,7 @@ class Ledger:
             raise ClaimFailed(f"does not hold: {line}")
 
     def answer(self, question: str, *paragraphs: str) -> None:
-        """Show the question as a heading above the answer, in Markdown, and keep both.
-
-        Raises TooLong beyond 150 words.
-        """
+        """Show and keep question and answer, in Markdown; raises TooLong beyond 150 words."""
         words = sum(len(paragraph.split()) for paragraph in paragraphs)
         if words > MOST_WORDS:
             raise TooLong(f"{question}: {words} words; say it in {MOST_WORDS}")
@@ -68,16 +65,12 @@ class Ledger:
         display(Markdown(f"### {question}\n\n{text}"))
 
     def _save(self) -> None:
-        claims, answers = [*self._claims.values()], [*self._answers.values()]
-        record = {"notebook": self.name, "claims": claims, "answers": answers}
-        write_json(output(*_record(self.name)), record)
+        kept = {"claims": [*self._claims.values()], "answers": [*self._answers.values()]}
+        write_json(output(FILE.format(self.name)), {"notebook": self.name, **kept})
 
 
 def ledger(*names: str) -> list[dict]:
-    """All claims of the named notebooks, in sequence: notebook, number, claim, value and mark.
-
-    Raises NoClaims where a notebook has not been run.
-    """
+    """All claims in sequence, with notebook, number and mark; NoClaims where it was not run."""
     return [
         {"notebook": name, "number": number, **row}
         for name in names
@@ -91,18 +84,14 @@ def answered(name: str) -> dict[str, str]:
 
 
 def _recorded(name: str, part: str) -> list[dict]:
-    file = "/".join(_record(name))
+    file = FILE.format(name)
     remedy = f"run {name}.ipynb from its first cell to its last, then ask again"
     try:
-        return json.loads(existing(*_record(name)).read_text(encoding="utf-8"))[part]
+        return json.loads(existing(file).read_text(encoding="utf-8"))[part]
     except FileNotFoundError:
         raise NoClaims(f"{name}: no claims in {file}; {remedy}") from None
     except (ValueError, KeyError, TypeError):
         raise NoClaims(f"{name}: {file} is damaged; {remedy}") from None
-
-
-def _record(name: str) -> tuple[str, str, str]:
-    return "data", "claims", f"{name}.json"
 
 
 def _shown(value: object) -> str:

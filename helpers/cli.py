@@ -59,9 +59,6 @@ Plain = Annotated[bool, arg(help="do not compile the steps: slower, but starts a
 Json = Annotated[bool, arg(help="print JSON instead of a table")]
 
 
-# ------------------------------------------------------------------- from words to a command
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Help leaves by SystemExit."""
     words = sys.argv[1:] if arguments is None else list(arguments)
@@ -121,14 +118,6 @@ def _refuse(event: _errors.ParseErrorEvent) -> NoReturn:
     raise BadCommand(f"{message}; see {event.prog} --help")
 
 
-def _check_ending(path: Path, suffix: str) -> None:
-    if path.suffix != suffix:
-        raise BadCommand(f"--output {path}: must end in {suffix}")
-
-
-# -------------------------------------------------------------------------------------- train
-
-
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How to train, whatever the recipe."""
@@ -172,9 +161,9 @@ def _flag(field: Field, recipe: recipes.Recipe):
 
 
 def _train(base: recipes.Recipe, options: Training, numbers: dict) -> None:
-    if () in numbers.values():
-        empty = next(name for name, value in numbers.items() if value == ())
-        raise BadCommand(f"--{empty.replace('_', '-')}: needs a value")
+    for name, value in numbers.items():
+        if value == ():
+            raise BadCommand(f"--{name.replace('_', '-')}: needs a value")
     size = experiments.preset(options.preset)
     recipe = recipes.changed(experiments.at_preset(base, size), **numbers)
     with _reporter(options.status) as report:
@@ -245,9 +234,6 @@ def _watch(bar, report: Callable | None, recorder) -> None:
         report(recorder)
 
 
-# ------------------------------------------------------------------------- the other commands
-
-
 def list_all() -> None:
     """Show recipes and targets."""
     print("recipes")
@@ -267,7 +253,8 @@ def sample(
     seed: Annotated[Seed, arg(help="of noise")] = 0,
 ) -> None:
     """Draw samples from a saved run."""
-    _check_ending(output, ".npy")
+    if output.suffix != ".npy":
+        raise BadCommand(f"--output {output}: must end in .npy")
     from helpers import runs, samples, training
 
     found = runs.find(run)
@@ -295,14 +282,14 @@ def film(
     run: Run, output: Annotated[Path | None, arg(aliases=["-o"], metavar="FILE.mp4")] = None
 ) -> None:
     """Draw the film of a run that was trained on this machine; without -o it is in media."""
-    if output:
-        _check_ending(output, ".mp4")
+    if output and output.suffix != ".mp4":
+        raise BadCommand(f"--output {output}: must end in .mp4")
     from helpers import animation, recorder, runs
 
     found = runs.find(run)
     probe = recorder.probe_of(found.recipe, found.target, found.target.draws())
-    path = output or files.output("media", f"{found.recipe.name}.mp4")
-    for made in animation.film_run(found, probe, path):
+    output = output or files.output("media", f"{found.recipe.name}.mp4")
+    for made in animation.film_run(found, probe, output):
         print(f"{made}: {made.stat().st_size / 1e6:.2f} MB")
 
 

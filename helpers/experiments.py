@@ -21,6 +21,9 @@ TARGETS = {
     "cub": "CUB-200 birds, from data/images/cub",
 }
 
+IWAE = {"objective": "iwae", "samples": 8}
+# Gulrajani et al.; their five critic steps would slow the generators of images.
+WGAN_GP = {"objective": "wgan-gp", "penalty": 10.0, "penalty_end": 10.0}
 # Variants are compared with each other, not with the base runs: all are shorter.
 SHORT_VAE = {"epochs": 20, "batch": 512}
 SHORT_GAN = {"epochs": 20}
@@ -42,12 +45,18 @@ FAST_GAN = {"epochs": 40, "learning_rate": 2e-3, "activation": "relu"}
 DEEP = {"generator": (64, 64, 64), "epochs": 70, "batch": 512, "learning_rate": 2e-3}
 DEEP |= {"activation": "relu", "average": 0.9995}
 
+
+def beta(weight: float) -> dict:
+    """A KL term of the same weight from start to end."""
+    return {"beta": weight, "beta_start": weight}
+
+
 _STUDIES = (
     VAERecipe(name="vae", idea="the assignment's VAE"),
     GANRecipe(name="gan", idea="the assignment's GAN"),
     VAERecipe(name="vae-fast", idea="the assignment's VAE in a fifth of the time", **FAST_VAE),
     GANRecipe(name="gan-fast", idea="the assignment's GAN in a fifth of the time", **FAST_GAN),
-    VAERecipe(name="vae-best", idea="near the truth itself", objective="iwae", samples=8, **LONGER),
+    VAERecipe(name="vae-best", idea="near the truth itself", **IWAE, **LONGER),
     GANRecipe(
         name="gan-best",
         idea="near the truth itself",
@@ -60,13 +69,11 @@ _STUDIES = (
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **SHORT_VAE),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **SHORT_VAE),
     VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
-    VAERecipe(name="vae-iwae", idea="a tighter bound", objective="iwae", samples=8, **HALF),
+    VAERecipe(name="vae-iwae", idea="a tighter bound", **IWAE, **HALF),
     VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
     VAERecipe(name="vae-latent-4", idea="more latents than data dimensions", latent=4, **FULL),
     *(
-        VAERecipe(
-            name=f"vae-beta-{b:g}", idea=f"KL weighted by {b:g}", beta=b, beta_start=b, **SHORT_VAE
-        )
+        VAERecipe(name=f"vae-beta-{b:g}", idea=f"KL weighted by {b:g}", **beta(b), **SHORT_VAE)
         for b in (0.0, 0.5, 0.8, 1.0, 1.2, 4.0)
     ),
     VAERecipe(
@@ -97,12 +104,7 @@ _STUDIES = (
 _FRONTS = (
     VAERecipe(name="vae-front", idea="ELBO at every width", epochs=12, **FRONT),
     VAERecipe(
-        name="vae-front-iwae",
-        idea="the same decoders, a tighter bound",
-        objective="iwae",
-        samples=8,
-        epochs=8,
-        **FRONT,
+        name="vae-front-iwae", idea="the same decoders, a tighter bound", epochs=8, **IWAE, **FRONT
     ),
     GANRecipe(name="gan-front", idea="generators of every width", **GAN_FRONT),
     *(
@@ -114,9 +116,7 @@ _MIXTURES = (
     VAERecipe(
         name="vae-mixture",
         idea="for rings and grids of narrow modes",
-        objective="iwae",
-        samples=8,
-        **{**FULL, "epochs": 12, "batch": 512},
+        **IWAE | FULL | {"epochs": 12, "batch": 512},
     ),
     GANRecipe(name="gan-mixture", idea="for rings of narrow modes", **DEEP),
     GANRecipe(
@@ -126,56 +126,35 @@ _MIXTURES = (
     ),
 )
 
-
 # On images a layer's width is its number of channels, one layer a halving: 28 → 14 → 7 pixels.
-_SMALL_VAE = {
-    "domain": "images",
-    "encoder": (16, 32),
-    "decoder": (32, 16),
-    "epochs": 100,
-    "variance": "bernoulli",
-}
-_SMALL_GAN = {
-    "domain": "images",
-    "generator": (32, 16),
-    "discriminator": (16, 32),
-    "epochs": 100,
-    "activation": "relu",
-}
+# A discriminator's convolutions have no norms.
+IMAGE_GAN = {"domain": "images", "discriminator_norm": "none", "activation": "relu"}
+SMALL_VAE = {"domain": "images", "encoder": (16, 32), "decoder": (32, 16), "epochs": 100}
+SMALL_VAE |= {"variance": "bernoulli"}
 _DIGITS = (
     *(
-        VAERecipe(name=f"vae-digits-{d}", idea=f"digits from {d} numbers", latent=d, **_SMALL_VAE)
+        VAERecipe(name=f"vae-digits-{d}", idea=f"digits from {d} numbers", latent=d, **SMALL_VAE)
         for d in (2, 8, 32)
     ),
     GANRecipe(
         name="gan-digits",
         idea="digits from 8 numbers, by a GAN",
         latent=8,
+        generator=(32, 16),
+        discriminator=(16, 32),
         batch=64,  # few images: the more steps an epoch, the better
-        discriminator_norm="none",  # convolutions have none
-        **_SMALL_GAN,
+        epochs=100,
+        **IMAGE_GAN,
     ),
 )
 
 # Colour images of 32 × 32: 1,024 numbers are what the last halving leaves, so that a code of 1,024
 # is none narrower. All share one generator and discriminator, or one encoder and decoder. With few
 # images (4,500 coloured digits) many small steps serve best.
-_COLOUR_VAE = {
-    "domain": "images",
-    "encoder": (16, 32, 64),
-    "decoder": (64, 32, 16),
-    "epochs": 8,
-    "batch": 64,
-}
-_COLOUR_GAN = {
-    "domain": "images",
-    "latent": 16,
-    "generator": (64, 32, 16),
-    "discriminator": (16, 32, 64),
-    "discriminator_norm": "none",
-    "activation": "relu",
-}
-_STEADY = {"batch": 8, "epochs": 54, "learning_rate": 1.5e-3, "average": 0.9995} | _COLOUR_GAN
+COLOUR_VAE = {"domain": "images", "encoder": (16, 32, 64), "decoder": (64, 32, 16)}
+COLOUR_VAE |= {"epochs": 8, "batch": 64}
+COLOUR_GAN = {"latent": 16, "generator": (64, 32, 16), "discriminator": (16, 32, 64)} | IMAGE_GAN
+STEADY = {"batch": 8, "epochs": 54, "learning_rate": 1.5e-3, "average": 0.9995} | COLOUR_GAN
 _COLOUR = (
     *(
         VAERecipe(
@@ -183,7 +162,7 @@ _COLOUR = (
             idea=f"colour images through {d} numbers",
             objective="autoencoder",
             latent=d,
-            **_COLOUR_VAE,
+            **COLOUR_VAE,
         )
         for d in (16, 128, 1_024)
     ),
@@ -192,9 +171,8 @@ _COLOUR = (
             name=f"vae-colour-beta-{b:g}",
             idea=f"colour images, KL weighted by {b:g}",
             latent=1_024,
-            beta=b,
-            beta_start=b,
-            **_COLOUR_VAE,
+            **beta(b),
+            **COLOUR_VAE,
         )
         for b in (0.0, 0.8, 1.0, 1.2)
     ),
@@ -203,45 +181,31 @@ _COLOUR = (
         idea="colour images, beta from 0 to 1 in a line",
         latent=1_024,
         beta_start=0.0,
-        **_COLOUR_VAE,
+        **COLOUR_VAE,
     ),
-    GANRecipe(name="gan-colour", idea="colour images, the base objective", **_STEADY),
+    GANRecipe(name="gan-colour", idea="colour images, the base objective", **STEADY),
     GANRecipe(
         name="lsgan-colour",
         idea="colour images, squared errors",
         objective="least-squares",
-        **_STEADY,
+        **STEADY,
     ),
     GANRecipe(
         name="wgan-gp-colour",
         idea="colour images, a distance between distributions",
-        objective="wgan-gp",
         learning_rate=4e-3,  # the penalty keeps the critic tame at a rate that breaks the others,
         batch=32,  # and costs so much a step that fewer and larger ones pay
         epochs=40,
-        penalty=10.0,  # Gulrajani et al., whose five critic steps would slow the generator here
-        penalty_end=10.0,
-        **_COLOUR_GAN,
+        **WGAN_GP,
+        **COLOUR_GAN,
     ),
 )
 
 # Faces of 64 × 64: a VAE's decoder, and generators of its shape that start as it or anew. Thin
 # layers and small batches: in a few minutes more steps are worth more than more channels.
-_FACE_GAN = {
-    "domain": "images",
-    "objective": "wgan-gp",
-    "latent": 16,
-    "generator": (64, 32, 16, 8),
-    "generator_norm": "none",
-    "discriminator": (8, 16, 32, 64),
-    "discriminator_norm": "none",
-    "activation": "relu",
-    "penalty": 10.0,
-    "penalty_end": 10.0,
-    "learning_rate": 4e-3,
-    "batch": 16,
-    "epochs": 8,
-}
+FACE_GAN = {"generator": (64, 32, 16, 8), "discriminator": (8, 16, 32, 64), "latent": 16}
+FACE_GAN |= {"generator_norm": "none", "learning_rate": 4e-3, "batch": 16, "epochs": 8}
+FACE_GAN |= WGAN_GP | IMAGE_GAN
 _FACES = (
     VAERecipe(
         name="vae-faces",
@@ -249,21 +213,20 @@ _FACES = (
         idea="faces from 16 numbers",
         latent=16,
         variance="unit",
-        beta=8.0,  # as if σ² were 8: codes overlap, so that what lies between them is a face too
-        beta_start=8.0,
+        **beta(8.0),  # as if σ² were 8: codes overlap, so that what lies between is a face too
         encoder=(8, 16, 32, 64),
         decoder=(64, 32, 16, 8),
         batch=16,
         epochs=20,
     ),
-    GANRecipe(name="gan-faces-cold", idea="faces, from fresh weights", **_FACE_GAN),
-    GANRecipe(name="gan-faces-warm", idea="faces, from a decoder", start="vae-faces", **_FACE_GAN),
+    GANRecipe(name="gan-faces-cold", idea="faces, from fresh weights", **FACE_GAN),
+    GANRecipe(name="gan-faces-warm", idea="faces, from a decoder", start="vae-faces", **FACE_GAN),
     GANRecipe(
         name="gan-faces-frozen",
         idea="faces, from a decoder whose first two layers stay",
         start="vae-faces",
         frozen=2,
-        **_FACE_GAN,
+        **FACE_GAN,
     ),
 )
 
@@ -285,14 +248,12 @@ class Preset:
     compiled: bool = True  # compile the steps, which takes longer than a tiny training
 
 
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset("tiny", "seconds, to see that all runs", 0.25, 2, 32, images=128, compiled=False),
-        Preset("laptop", "minutes on two cores"),
-        Preset("gpu", "the published sizes, for a GPU", 4.0),
-    )
-}
+_PRESETS = (
+    Preset("tiny", "seconds, to see that all runs", 0.25, 2, 32, images=128, compiled=False),
+    Preset("laptop", "minutes on two cores"),
+    Preset("gpu", "the published sizes, for a GPU", 4.0),
+)
+PRESETS = {preset.name: preset for preset in _PRESETS}
 
 
 def preset(name: str) -> Preset:
@@ -324,8 +285,8 @@ def named(name: str) -> Recipe:
     Raises BadRecipe with the list of names.
     """
     base, _, size = name.rpartition("-")
-    if name not in RECIPES and base in RECIPES and size in PRESETS:
+    if name in RECIPES:
+        return RECIPES[name]
+    if base in RECIPES and size in PRESETS:
         return at_preset(RECIPES[base], PRESETS[size])
-    if name not in RECIPES:
-        raise BadRecipe(f"{name}: no such recipe; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+    raise BadRecipe(f"{name}: no such recipe; choose one of {', '.join(RECIPES)}")

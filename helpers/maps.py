@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgba_array
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -28,11 +28,10 @@ LATENT: Extent = (-3.5, 3.5, -3.5, 3.5)  # standard deviations of the prior
 LATENT_AXES = ("z₁", "z₂")
 
 
-def limits(target: GaussianMixture, reach: float = 3.5) -> Extent:
-    """The square around all components, each taken `reach` standard deviations wide."""
-    sigma = torch.diagonal(target.covariances, dim1=1, dim2=2).sqrt()  # (k, 2)
-    low = (target.means - reach * sigma).amin(0)
-    high = (target.means + reach * sigma).amax(0)
+def limits(target: GaussianMixture) -> Extent:
+    """The square around all components, each reaching 3.5 standard deviations to every side."""
+    reach = 3.5 * torch.diagonal(target.covariances, dim1=1, dim2=2).sqrt()  # (k, 2)
+    low, high = (target.means - reach).amin(0), (target.means + reach).amax(0)
     (x, y), half = ((low + high) / 2).tolist(), float((high - low).max()) / 2
     return x - half, x + half, y - half, y + half
 
@@ -65,7 +64,7 @@ def scatter(
     """Points in the colours of their components, which are inferred where not given."""
     labels = classes(target, points) if components is None else array(components)
     look = {"alpha": 0.7, "linewidth": 0, "rasterized": True, "zorder": 2}
-    ax.scatter(*array(points).T, s=size, c=_rgb(target)[labels], **look)
+    ax.scatter(*array(points).T, s=size, c=_colours(target, labels), **look)
     plane(ax, limits(target))
 
 
@@ -122,8 +121,9 @@ def residual(
 
 def contours(ax: Axes, target: GaussianMixture, masses: tuple[float, ...] = MASSES) -> None:
     """Outlines of p*: the regions of highest density that hold the given shares of its mass."""
-    extent = limits(target)
-    bins = _resolution(target)
+    left, right, _, _ = extent = limits(target)
+    narrowest = float(torch.linalg.eigvalsh(target.covariances).min()) ** 0.5
+    bins = int(np.clip(4 * (right - left) / narrowest, 150, 320))  # four to the narrowest σ
     values = cell_density(target, bins, refine=1)
     x, y = _midpoints(extent, bins).T
     levels = sorted(mass_levels(values, masses))
@@ -148,11 +148,15 @@ def latent_map(
     """
     with torch.no_grad():
         x = decode(_grid(LATENT, n).float())  # (n², 2)
+    share, label = target.responsibilities(x).max(-1)
+    sure = (share - 1 / target.k) / (1 - 1 / target.k) if target.k > 1 else share
+    colours = to_rgba_array(component_colours(target.k))[label.numpy()]  # (n², 4)
+    colours[:, 3] = (sure * torch.where(_near(target, x), 1.0, PALE)).clamp(0, 1).numpy()
     angle = np.linspace(0, 2 * np.pi, 200)
     for radius in (1, 2, 3):
         ax.plot(radius * np.cos(angle), radius * np.sin(angle), ":", color="#222222", linewidth=0.8)
     plane(ax, LATENT, LATENT_AXES)
-    return _image(ax, _latent_colours(target, x).reshape(n, n, 4), LATENT)
+    return _image(ax, colours.reshape(n, n, 4), LATENT)
 
 
 def latent_field(ax: Axes, values: np.ndarray, low: float, high: float, cmap: str) -> AxesImage:
@@ -171,7 +175,7 @@ def path(ax: Axes, target: GaussianMixture, points: ArrayLike | Tensor) -> None:
     """
     contours(ax, target)
     steps = array(points)
-    colours = np.array(component_colours(target.k))[classes(target, steps)]
+    colours = _colours(target, classes(target, steps))
     faces = np.where(_near(target, torch.tensor(steps)).numpy(), colours, "white")
     ax.plot(*steps.T, color=ROLES["truth"], linewidth=1, zorder=3)
     ax.scatter(*steps.T, s=26, c=faces, edgecolors=colours, linewidth=1.4, zorder=4)
@@ -190,21 +194,13 @@ def component_handles(target: GaussianMixture) -> list[Line2D]:
     ]
 
 
-def _latent_colours(target: GaussianMixture, x: Tensor) -> np.ndarray:
-    """Red, green, blue and opacity of decoded points: (m, 2) to (m, 4)."""
-    share, label = target.responsibilities(x).max(-1)
-    sure = (share - 1 / target.k) / (1 - 1 / target.k) if target.k > 1 else share
-    opacity = sure * torch.where(_near(target, x), 1.0, PALE)
-    return np.column_stack([_rgb(target)[label.numpy()], opacity.clamp(0, 1).numpy()])
-
-
 def _near(target: GaussianMixture, x: Tensor) -> Tensor:
     """Whether each point lies within 3σ of some component: (m, 2) to (m,)."""
     return target.mahalanobis2(x).amin(-1) <= 9
 
 
-def _rgb(target: GaussianMixture) -> np.ndarray:
-    return np.array([to_rgb(colour) for colour in component_colours(target.k)])  # (k, 3)
+def _colours(target: GaussianMixture, components: np.ndarray) -> np.ndarray:
+    return np.array(component_colours(target.k))[components]
 
 
 def _image(ax: Axes, values: np.ndarray, extent: Extent, **colours) -> AxesImage:
@@ -223,10 +219,3 @@ def _midpoints(extent: Extent, n: int) -> np.ndarray:
     """Middles of n equal cells along each axis, (n, 2)."""
     low, high = np.array(extent[::2]), np.array(extent[1::2])
     return low + (high - low) * (np.arange(n)[:, None] + 0.5) / n
-
-
-def _resolution(target: GaussianMixture) -> int:
-    """Cells enough for four to the narrowest standard deviation, between 150 and 320."""
-    left, right, _, _ = limits(target)
-    narrowest = float(torch.linalg.eigvalsh(target.covariances).min()) ** 0.5
-    return int(np.clip(4 * (right - left) / narrowest, 150, 320))

@@ -51,7 +51,8 @@ def looks(names: Sequence[str]) -> dict[str, dict]:
     counts: dict[str | None, int] = {}  # names seen so far, by role
     result = {}
     for i, name in enumerate(names):
-        role = _role(name)
+        opened = (role for role in ROLES if f"{name} ".startswith((f"{role} ", f"{role},")))
+        role = next(opened, None)
         j = counts[role] = counts.get(role, -1) + 1
         colour = ROLES[role] if role else OTHERS[j % len(OTHERS)]
         dash = DASHES[(j if role else j // len(OTHERS)) % len(DASHES)]
@@ -59,16 +60,8 @@ def looks(names: Sequence[str]) -> dict[str, dict]:
     return result
 
 
-def _role(name: str) -> str | None:
-    opens = (role for role in ROLES if name == role or name.startswith((f"{role} ", f"{role},")))
-    return next(opens, None)
-
-
 def reference(ax: Axes, truth: Truth | None) -> None:
-    """Draw what fresh samples of the truth score: a line at the mean in a band, low to high.
-
-    Nothing is drawn for None.
-    """
+    """Draw what fresh samples of the truth score, if given: a line in a band, low to high."""
     if truth is None:
         return
     low, mean, high = truth
@@ -83,11 +76,8 @@ def losses(ax: Axes, history: Mapping[str, Sequence[float | None]], unit: str) -
 
     `unit` is the objective's: "nats" (cross entropies and bounds), "squared score", "score".
     """
-    for name, look in _lines(history).items():
-        values = np.asarray(history[name], float)  # None becomes NaN
-        ax.plot(np.arange(1, len(values) + 1), values, label=name, **look)
-    ax.set(xlabel="epoch", ylabel=f"loss ({unit})")
-    ax.legend()
+    epochs = np.arange(1, max(map(len, history.values())) + 1)
+    by_epoch(ax, epochs, history, f"loss ({unit})")
 
 
 def by_epoch(
@@ -101,7 +91,7 @@ def by_epoch(
 
     A score of None leaves a gap.
     """
-    _bands(ax, epochs, scores, truth, _lines(scores))
+    _bands(ax, epochs, scores, truth, marker="")
     ax.set(xlabel="epoch", ylabel=label)
 
 
@@ -114,7 +104,7 @@ def perturbation(
     xlabel: str = "strength of the perturbation",
 ) -> None:
     """A score against how far the latents are from their prior; shapes as in `by_epoch`."""
-    _bands(ax, strengths, scores, truth, looks(list(scores)))
+    _bands(ax, strengths, scores, truth)
     ax.set(xlabel=xlabel, ylabel=label)
 
 
@@ -152,14 +142,12 @@ def pareto(
     xlabel: str,
     ylabel: str,
     log: str = "x",
-    truth: Truth | None = None,
 ) -> None:
     """Cost across, loss up; each group's front is the step line through its best runs.
 
     `groups` maps a name to (costs, losses), one entry a run; `log` names the logarithmic
     axes: "", "x", "y" or "xy".
     """
-    reference(ax, truth)
     for name, look in looks(list(groups)).items():
         costs, values = (np.asarray(column, float) for column in groups[name])
         best = front(costs, values)
@@ -192,23 +180,14 @@ def matrix(
 
 
 def _bands(
-    ax: Axes,
-    x: ArrayLike,
-    scores: Mapping[str, ArrayLike],
-    truth: Truth | None,
-    styles: dict[str, dict],
+    ax: Axes, x: ArrayLike, scores: Mapping[str, ArrayLike], truth: Truth | None, **line
 ) -> None:
     """The mean over seeds as a line, from the lowest seed to the highest as a band."""
     reference(ax, truth)
-    for name, look in styles.items():
-        runs = np.atleast_2d(np.asarray(scores[name], float))  # (seeds, points)
-        ax.plot(x, runs.mean(0), label=name, **look)
+    for name, look in looks(list(scores)).items():
+        runs = np.atleast_2d(np.asarray(scores[name], float))  # (seeds, points); None is NaN
+        ax.plot(x, runs.mean(0), label=name, **look | line)
         if len(runs) > 1:
             band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
             ax.fill_between(x, runs.min(0), runs.max(0), **band)
     ax.legend()
-
-
-def _lines(names: Mapping) -> dict[str, dict]:
-    """The looks of the names without their markers, for lines with many points."""
-    return {name: look | {"marker": ""} for name, look in looks(list(names)).items()}

@@ -22,8 +22,7 @@ class BadSamples(ValueError):
 def find(source: str, n: int, target: str = "") -> tuple[Tensor, GaussianMixture]:
     """Samples (n, 2) and the target to score them against: of a .npy file, or drawn from a run.
 
-    `target` is the name of another than the run's, or, for a file, than gmm5. Raises BadSamples,
-    BadRun, BadTarget.
+    `target` names another than the run's, or a file's gmm5. Raises BadSamples, BadRun, BadTarget.
     """
     if source.endswith(".npy"):
         points, truth = read(Path(source)), targets.named(target or "gmm5")
@@ -80,10 +79,7 @@ def write(path: Path, points: Tensor) -> None:
 
 
 def score(
-    target: GaussianMixture,
-    points: Tensor,
-    generator: torch.Generator,
-    watch: scorecard.Watch = iter,
+    target: GaussianMixture, points: Tensor, generator: torch.Generator, watch=iter
 ) -> dict[str, dict]:
     """Each metric of the samples (n, 2) beside its range under the truth.
 
@@ -113,9 +109,6 @@ def progress(metrics: Sequence) -> Iterable:
     if bar.disable:
         print(f"taking {len(metrics)} metrics", flush=True)
     return bar
-
-
-# --------------------------------------------------------------------------------------- as text
 
 
 def as_text(scores: dict[str, dict], n: int, target: str) -> str:

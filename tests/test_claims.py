@@ -20,9 +20,7 @@ def shown(monkeypatch):
     ("value", "shown"),
     [
         ("3.69 nats", "3.69 nats"),
-        (18054, "18,054"),
         (np.int64(17537), "17,537"),
-        (3.14159265, "3.142"),
         (torch.tensor(2.0) / 3, "0.6667"),
         (float("nan"), "nan"),
         (True, "True"),
@@ -40,27 +38,18 @@ def test_a_false_claim_prints_records_and_raises(kind, capsys):
     story.claim("pigs walk", kind(True))
     with pytest.raises(AssertionError, match=r"does not hold: pigs fly  \[7\]"):
         story.claim("pigs fly", kind(False), 7)
+    with pytest.raises(ValueError, match="ambiguous"):
+        story.claim("several truth values", np.array([True, False]))
     assert capsys.readouterr().out == "✓ pigs walk\n✗ pigs fly  [7]\n"
     assert [row["mark"] for row in ledger("TinyGAN")] == [claims.HOLDS, claims.FAILS]
 
 
-def test_several_truth_values_are_refused_and_not_recorded():
-    with pytest.raises(ValueError, match="ambiguous"):
-        Ledger("TinyGAN").claim("a", np.array([True, False]))
-    with pytest.raises(NoClaims):
-        ledger("TinyGAN")
-
-
 def test_the_ledger_reads_all_notebooks_in_sequence():
     for name in ("TinyVAE", "TinyGAN"):
-        story = Ledger(name)
-        story.claim("one", True, 1)
-        story.claim("two", True, 2)
-    assert ledger("TinyGAN", "TinyVAE") == [
-        {"notebook": name, "number": number, "claim": claim, "value": str(number), "mark": "✓"}
-        for name in ("TinyGAN", "TinyVAE")
-        for number, claim in ((1, "one"), (2, "two"))
-    ]
+        Ledger(name).claim("one", True, 1)
+    row = {"number": 1, "claim": "one", "value": "1", "mark": "✓"}
+    expected = [{"notebook": name, **row} for name in ("TinyGAN", "TinyVAE")]
+    assert ledger("TinyGAN", "TinyVAE") == expected
 
 
 def test_a_new_run_replaces_the_record_and_a_cell_run_again_its_claim(written):
@@ -73,16 +62,9 @@ def test_a_new_run_replaces_the_record_and_a_cell_run_again_its_claim(written):
     assert "σ is learned" in (written / "data/claims/TinyVAE.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (None, r"Tiny: no claims in data/claims/Tiny\.json; run Tiny\.ipynb"),
-        ("{", r"data/claims/Tiny\.json is damaged; run Tiny\.ipynb"),
-        ("[]", r"data/claims/Tiny\.json is damaged; run Tiny\.ipynb"),
-        ("{}", r"data/claims/Tiny\.json is damaged; run Tiny\.ipynb"),
-    ],
-)
-def test_a_missing_or_damaged_record_is_named_with_the_remedy(written, damage, message):
+@pytest.mark.parametrize("damage", [None, "{", "{}", "[]"])
+def test_a_missing_or_damaged_record_is_named_with_the_remedy(written, damage):
+    message = r"data/claims/Tiny\.json(;| is damaged;) run Tiny\.ipynb"
     if damage:
         Ledger("Tiny").claim("a", True)
         (written / "data" / "claims" / "Tiny.json").write_text(damage, encoding="utf-8")

@@ -32,14 +32,6 @@ def test_output_goes_to_the_chosen_folder_and_makes_it(written):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("chosen", [None, ""])
-def test_output_without_a_chosen_folder_is_the_repository(monkeypatch, chosen):
-    monkeypatch.delenv("FIVE_GAUSSIANS_OUT")
-    if chosen is not None:
-        monkeypatch.setenv("FIVE_GAUSSIANS_OUT", chosen)
-    assert files.output("pyproject.toml") == files.REPOSITORY / "pyproject.toml"
-
-
 def test_existing_prefers_what_was_written_to_what_is_committed(written):
     assert files.existing("data", "gmm5.json") == files.REPOSITORY / "data" / "gmm5.json"
     files.write_text(files.output("data", "gmm5.json"), "{}")

@@ -19,7 +19,6 @@ from steps import (
     flat,
     gan,
     networks_of,
-    points,
     rows,
     step,
     training,
@@ -88,7 +87,7 @@ def run_all(several, seeds, **more):
 # ------------------------------------------------------------------- what a step is given
 
 
-def test_an_epoch_shows_each_point_at_most_once_in_a_new_order():
+def test_an_epoch_shows_each_point_at_most_once_in_a_new_order_with_new_noise():
     notes = Notes()
     list(run(notes))
     batches = notes.names_seen()
@@ -98,11 +97,6 @@ def test_an_epoch_shows_each_point_at_most_once_in_a_new_order():
     assert passes[0] != passes[1] != passes[2]
     assert set().union(*passes) == set(range(22))  # those left out are not always the same
     assert all(torch.equal(x[:, 0], x[:, 1]) for _, x, _ in notes.calls)  # points stay whole
-
-
-def test_noise_is_new_at_every_step():
-    notes = Notes()
-    list(run(notes))
     values = torch.cat([noise.flatten() for *_, noise in notes.calls])
     assert len(values.unique()) == len(values) == 60
 
@@ -236,6 +230,9 @@ def test_a_resumed_training_is_the_uninterrupted_one(name, average):
     rest = list(training(again, 3, resume=checkpoint))
     assert rows(rest) == rows(snapshots[2:])
     assert torch.equal(flat(again), flat(whole))
+    finished = step(name, 44, settings)
+    assert list(training(finished, resume=snapshots[-1].checkpoint())) == []
+    assert torch.equal(flat(finished), flat(whole))
 
 
 @pytest.mark.parametrize("turn", [5, 12])  # of 8 batches an epoch
@@ -250,14 +247,6 @@ def test_a_resumed_gan_keeps_its_turns(turn):
     without = [s.epoch for s in snapshots if s.losses["generator"] is None]
     assert without == ([] if turn == 5 else [1, 4])  # its turns are steps 12 and 24 of 32
     assert all(s.losses["discriminator"] is not None for s in snapshots)
-
-
-def test_resuming_what_is_finished_gives_back_its_networks():
-    whole = step("non-saturating", 3)
-    *_, last = training(whole)
-    again = step("non-saturating", 44)
-    assert list(training(again, resume=last.checkpoint())) == []
-    assert torch.equal(flat(again), flat(whole))
 
 
 # ------------------------------------------------------------------------- several members
@@ -383,30 +372,6 @@ def test_a_gan_is_trained_as_the_textbook_trains_it(turn):
         assert snapshot.losses["generator"] == pytest.approx(mean, abs=1e-5)
 
 
-@pytest.mark.parametrize("turn", [1, 5])
-def test_the_average_is_a_weighted_sum_of_all_weights_and_the_discriminator_has_none(turn):
-    """a_n = Π κ_t a_0 + Σ_t (1 − κ_t) Π_{s>t} κ_s w_t with κ_t = min(.6, (1 + t)/(10 + t))."""
-    even = {"rate": linear(5e-3, 5e-3), "discriminator_steps": turn}
-    kept = [replace(SETTINGS, average=average, **even) for average in (0.6, 0.0)]
-    averaged, learner = (step("non-saturating", 2, settings) for settings in kept)
-    expected = start = flat_of(averaged.model)
-    update, path = learner.update_average, []
-    learner.update_average = lambda t: (update(t), path.append(flat_of(learner.model)))
-    list(training(averaged)), list(training(learner))
-    for t, weights in enumerate(path, start=1):
-        keep = min(0.6, (1 + t) / (10 + t))
-        expected = keep * expected + (1 - keep) * weights
-    assert len(path) == 32 // turn
-    torch.testing.assert_close(flat_of(averaged.model), expected, atol=1e-5, rtol=0)
-    assert (expected - path[-1]).abs().max() > 1e-3 < (expected - start).abs().max()
-    assert torch.equal(flat_of(averaged.discriminator), flat_of(learner.discriminator))
-
-
-def flat_of(network):
-    """All weights of a network."""
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
-
-
 def test_validation_of_a_vae_is_its_objective_on_the_same_noise_each_time():
     of = step("elbo", 2, replace(SETTINGS, weight=linear(0.3, 0.3)))
     *_, last = training(of, 2)
@@ -467,41 +432,32 @@ def off_centre(generator, z):
 # ------------------------------------------------------------------------------ what is refused
 
 
-def checkpoint_of(name):
-    """A checkpoint of a training of another family."""
-    return next(training(step(name))).checkpoint()
+def attempt(name="elbo", resume=None, **values):
+    """The first epoch of a training."""
+    next(training(step(name, settings=replace(SETTINGS, **values)), resume=resume))
 
 
+def of_another_family():
+    """A checkpoint that a VAE cannot go on from."""
+    return next(training(step("wgan-gp"))).checkpoint()
+
+
+HUGE = linear(1e30, 1e30)
 REFUSED = {
-    "a batch that cannot be filled": (
-        lambda: next(training(step("elbo", settings=replace(SETTINGS, batch=271)))),
-        "batch 271 exceeds the 270 training points; lower it",
-    ),
-    "a huge rate, VAE": (
-        lambda: list(training(step("elbo", settings=replace(SETTINGS, rate=linear(1e30, 1e30))))),
-        r"epoch 1: the \w+ loss is .*not finite; lower the learn",
-    ),
-    "a huge rate, GAN": (
-        lambda: list(
-            training(step("wgan-gp", settings=replace(SETTINGS, rate=linear(1e30, 1e30))))
-        ),
-        r"epoch 1: the \w+ loss is .*not finite; lower the learn",
-    ),
-    "a checkpoint of other steps": (
-        lambda: next(training(step("elbo"), resume=checkpoint_of("wgan-gp"))),
+    "batch": (lambda: attempt(batch=271), "batch 271 exceeds the 270 training points; lower it"),
+    "rate": (lambda: attempt("wgan-gp", rate=HUGE), "epoch 1: .* not finite; lower the learning"),
+    "steps": (
+        lambda: attempt(resume=of_another_family()),
         "interrupted with the steps of GANStep, not of VAEStep; resume with the same",
     ),
-    "an unknown device": (
-        lambda: core.choose_device("abacus"),
-        "device 'abacus': not present; choose auto or one of",
-    ),
+    "device": (lambda: core.choose_device("abacus"), "device 'abacus': not present; choose auto"),
 }
 
 
-@pytest.mark.parametrize(("attempt", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused_in_one_line(attempt, message):
+@pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused_in_one_line(call, message):
     with pytest.raises((ValueError, Diverged), match=message) as caught:
-        attempt()
+        call()
     assert "\n" not in str(caught.value)
 
 
@@ -521,9 +477,3 @@ def test_threads_are_as_before_after_the_block():
         assert torch.get_num_threads() == before + 1
         raise KeyboardInterrupt
     assert torch.get_num_threads() == before
-
-
-def test_a_batch_of_all_points_is_one_step_an_epoch():
-    of = step("elbo", settings=replace(SETTINGS, batch=270, epochs=1))
-    (snapshot,) = training(of, data=points())
-    assert math.isfinite(snapshot.losses["loss"])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from helpers import maps
 from helpers.plots import component_colours
-from helpers.targets import from_definition, gmm5, grid25, ring8
+from helpers.targets import from_definition, gmm5, ring8
 
 
 def mixture(means: list, sigmas: list):
@@ -25,27 +25,15 @@ def ax():
     return Figure().add_subplot()
 
 
-def test_limits_of_the_ring_in_closed_form():
-    assert maps.limits(ring8()) == pytest.approx((-1.035, 1.035, -1.035, 1.035))
-
-
-@pytest.mark.parametrize("target", [gmm5(), ring8(), grid25()], ids=lambda t: t.name)
+@pytest.mark.parametrize("target", [gmm5(), ring8()], ids=lambda t: t.name)
 def test_limits_are_square_and_hold_the_truth(target, generator):
     left, right, bottom, top = maps.limits(target)
+    if target.name == "ring8":  # in closed form
+        assert (left, right, bottom, top) == pytest.approx((-1.035, 1.035, -1.035, 1.035))
     x, y = target.sample(20_000, generator).T
     inside = (x > left) & (x < right) & (y > bottom) & (y < top)
     assert right - left == pytest.approx(top - bottom)
     assert inside.float().mean() > 0.999
-
-
-def test_histogram_integrates_to_the_share_inside(generator):
-    target = gmm5()
-    points = target.sample(900, generator)
-    strays = torch.full((100, 2), 50.0)
-    inside = maps.histogram(target, points).sum() * maps.cell_area(target)
-    diluted = maps.histogram(target, torch.cat([points, strays])).sum() * maps.cell_area(target)
-    assert inside == pytest.approx(1, abs=0.005)
-    assert diluted == pytest.approx(0.9 * inside)
 
 
 def test_cell_density_against_the_error_function():
@@ -75,16 +63,10 @@ def test_residual_of_the_truth_is_sampling_noise_and_of_a_shifted_sample_more(ge
     assert standardised(points + 0.1).std() > 2
 
 
-def test_residual_colours_are_symmetric_and_shared(ax, generator):
-    points = gmm5().sample(500, generator)
-    own = maps.residual(ax, gmm5(), points)
-    assert own.norm.vmin == -own.norm.vmax
-    assert own.norm.vmax == pytest.approx(np.abs(maps.residuals(gmm5(), points)).max())
-    assert maps.residual(ax, gmm5(), points, scale=0.3).norm.vmax == 0.3
-
-
-def test_a_residual_shows_points_where_they_are(ax):
+def test_a_residual_shows_points_where_they_are_in_symmetric_colours(ax):
     image = maps.residual(ax, gmm5(), torch.tensor([[4.0, -3.0]]))
+    assert image.norm.vmin == -image.norm.vmax
+    assert maps.residual(ax, gmm5(), torch.zeros(9, 2), scale=0.3).norm.vmax == 0.3
     row, column = np.unravel_index(image.get_array().argmax(), image.get_array().shape)
     left, right, bottom, top = image.get_extent()
     assert left + (column + 0.5) * (right - left) / maps.BINS == pytest.approx(4, abs=0.15)

@@ -1,27 +1,23 @@
 """Recipes: plain data that survives JSON and refuses nonsense; experiments and presets by name."""
 
-import dataclasses
 import json
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from helpers import experiments, recipes, targets
 from helpers.experiments import at_preset, named, preset
 from helpers.files import REPOSITORY
-from helpers.recipes import BadRecipe, GANRecipe, VAERecipe, changed, widened
+from helpers.recipes import BadRecipe, changed, widened
 
 ALL = list(experiments.RECIPES.values())
 IMAGES = SimpleNamespace(name="digits-28", domain="images")
 
 
-@pytest.mark.parametrize("module", ["recipes", "experiments"])
-def test_they_are_listed_without_importing_pytorch(module):
-    """So that a command line answers at once."""
-    code = f"import sys, helpers.{module}; print('torch' in sys.modules)"
+def test_they_are_listed_without_importing_pytorch():
+    code = "import sys, helpers.experiments; print('torch' in sys.modules)"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
@@ -38,22 +34,6 @@ def test_a_recipe_comes_back_from_json(recipe):
     assert there == recipes.to_dict(recipe)
 
 
-@pytest.mark.parametrize("kind", [VAERecipe, GANRecipe])
-def test_every_number_has_a_reason_and_every_one_that_could_be_wrong_a_bound(kind):
-    for field in dataclasses.fields(kind):
-        if field.name not in ("name", "idea", "family"):
-            assert field.metadata["reason"]
-            assert (
-                field.metadata["options"] or field.name in recipes.BOUNDS or field.name == "start"
-            )
-
-
-def test_changed_renames_only_when_a_value_differs():
-    gan = named("gan")
-    assert changed(gan, epochs=250) is gan
-    assert changed(gan, epochs=20) == dataclasses.replace(gan, epochs=20, name="gan-custom")
-
-
 def test_widened_keeps_the_proportions_of_the_layers():
     vae, gan = named("vae"), named("gan")
     assert (widened(vae, 64), widened(gan, 64)) == (vae, gan)
@@ -67,26 +47,16 @@ def test_widened_keeps_the_proportions_of_the_layers():
 BAD = [
     ("gan", {"epochs": 0}, "epochs = 0: must be at least 1"),
     ("gan", {"batch": 1}, "batch = 1: must be at least 2"),
-    ("gan", {"batch": -5}, "batch = -5: must be at least 2"),
-    ("gan", {"epochs": float("inf")}, "epochs = inf: must be at least 1"),
-    ("gan", {"latent": 0}, "latent = 0: must be from 1 to 10000"),
     ("gan", {"learning_rate": 0.0}, "learning_rate = 0.0: must be from 1e-12 to 1"),
     ("gan", {"learning_rate": float("nan")}, "learning_rate = nan: must be"),
     ("gan", {"generator": (64, 0)}, "generator = 0: must be from 1 to 10000"),
     ("gan", {"average": 1.0}, r"average = 1\.0: must be from 0"),
-    ("gan", {"discriminator_steps": 0}, "discriminator_steps = 0: must be from 1"),
     ("gan", {"objective": "elbo"}, "objective = 'elbo': choose one of non-saturating,"),
-    ("gan", {"domain": "space"}, "domain = 'space': choose one of plane, images"),
     ("gan", {"penalty": 0.1}, "penalty = 0.1, penalty_end = 0: .* give both or neither"),
-    ("gan", {"penalty_end": 0.1}, "penalty = 0, penalty_end = 0.1: .* give both or neither"),
     ("gan", {"leak": 0.1, "activation": "relu"}, "leak = 0.1: a relu has none; give activation"),
     ("gan", {"frozen": 3}, "frozen = 3: the generator has 3 layers .*; give 2 at the most"),
     ("gan", {"beta": 2.0}, "beta: gan is a GAN, which has no such number; leave it out"),
-    ("vae", {"discriminator": (8,)}, "discriminator: vae is a VAE, which has no such number"),
-    ("vae", {"beta": float("inf")}, "beta = inf: must be"),
     ("vae", {"beta": -1.0}, r"beta = -1\.0: must be from 0"),
-    ("vae", {"samples": 0}, "samples = 0: must be from 1"),
-    ("vae", {"variance": "half"}, "variance = 'half': choose one of unit, scale, full"),
 ]
 
 
@@ -104,9 +74,7 @@ def test_nonsense_is_refused_in_one_line_by_name_and_remedy(name, values, messag
     ("name", "target", "message"),
     [
         ("gan-colour", targets.gmm5(), "gan-colour: a recipe for images, but gmm5 is .*plane;"),
-        ("vae-faces", targets.ring8(), "vae-faces: a recipe for images, but ring8 is .*plane;"),
         ("vae", IMAGES, "vae: a recipe for targets in the plane, but digits-28 is .*images;"),
-        ("gan-tiny", IMAGES, "gan-tiny: a recipe for targets in the plane, but digits-28"),
     ],
 )
 def test_a_recipe_of_the_other_domain_is_refused_in_one_line(name, target, message):
@@ -123,29 +91,13 @@ def test_each_recipe_is_accepted_by_the_targets_of_its_domain():
         recipes.check_domain(recipe, IMAGES if images else targets.gmm5())
 
 
-def test_every_recipe_of_the_plane_can_be_built_and_sampled():
-    target, rng = targets.gmm5(), torch.Generator().manual_seed(0)
-    points = target.sample(200, rng)
-    for recipe in (recipe for recipe in ALL if recipe.domain == "plane"):
-        model = target.networks(recipe, points, rng)[0]
-        samples = model.draw(torch.randn(20, recipe.latent, generator=rng), rng)
-        assert samples.shape == (20, 2)
-        assert samples.isfinite().all()
-
-
 # ---------------------------------------------------------------------- the named experiments
-
-
-def test_names_are_the_recipes_own_and_none_is_lost():
-    parts = (experiments._STUDIES, experiments._MIXTURES, experiments._FRONTS, experiments._IMAGES)
-    every = [recipe.name for part in parts for recipe in part]
-    assert every == list(experiments.RECIPES)
-    assert all(named(name).name == name for name in every)
-    assert set(experiments.STUDIES) < set(every)
 
 
 def test_the_assignments_numbers():
     vae, gan = named("vae"), named("gan")
+    assert changed(gan, epochs=250) is gan
+    assert changed(gan, epochs=20).name == "gan-custom"
     assert (vae.epochs, vae.batch, vae.encoder, vae.decoder) == (250, 128, (128, 64), (64, 128))
     assert (gan.epochs, gan.batch, gan.generator) == (250, 256, (64, 64))
     assert gan.discriminator == (128, 128)
@@ -162,14 +114,6 @@ def test_every_start_is_a_vae_with_the_generators_widths(size):
         assert warm.activation == "relu"
 
 
-def test_every_listed_target_is_one():
-    """Each has a line about it, and a domain in which there are recipes to learn it."""
-    for name, line in experiments.TARGETS.items():
-        assert targets.named(name).domain in {recipe.domain for recipe in ALL}
-        assert line
-    assert set(targets.MIXTURES) < set(experiments.TARGETS)
-
-
 @pytest.mark.parametrize("name", ["gam", "gan-face-tiny", "gan-huge", "tiny", ""])
 def test_an_unknown_name_lists_the_known_ones(name):
     with pytest.raises(BadRecipe, match=f"^{name}: no such recipe; choose one of vae, gan, .*warm"):
@@ -179,33 +123,10 @@ def test_an_unknown_name_lists_the_known_ones(name):
 # ---------------------------------------------------------------------------------- presets
 
 
-def test_the_laptops_recipe_is_the_named_one():
-    for recipe in ALL:
-        assert at_preset(recipe, preset("laptop")) is recipe
-
-
-def test_a_tiny_recipe_is_smaller_in_every_way_and_says_so():
-    found = at_preset(named("vae-digits-8"), preset("tiny"))
-    assert found.name == "vae-digits-8-tiny"
-    assert (found.epochs, found.batch) == (2, 32)
-    assert (found.encoder, found.decoder) == ((4, 8), (8, 4))
-    assert (preset("tiny").images, preset("tiny").compiled) == (128, False)
-
-
-def test_the_gpus_recipe_has_four_times_the_width_and_as_many_epochs():
-    found = at_preset(named("gan-digits"), preset("gpu"))
-    assert (found.generator, found.discriminator) == ((128, 64), (64, 128))
-    assert found.epochs == named("gan-digits").epochs
-
-
 @pytest.mark.parametrize("size", experiments.PRESETS)
 def test_a_recipe_at_a_preset_is_found_by_its_name_and_passes_its_own_bounds(size):
     for recipe in ALL:
         found = at_preset(recipe, preset(size))
+        assert (found is recipe) == (size == "laptop")
         assert named(found.name) == found
         assert named(f"{recipe.name}-{size}") == found
-
-
-def test_an_unknown_preset_names_those_there_are():
-    with pytest.raises(BadRecipe, match="preset 'huge': choose one of tiny, laptop, gpu"):
-        preset("huge")

@@ -26,12 +26,6 @@ def reference(target: targets.GaussianMixture) -> MixtureSameFamily:
     return MixtureSameFamily(Categorical(target.weights), components)
 
 
-def one_gaussian(covariance) -> targets.GaussianMixture:
-    return targets.from_definition(
-        {"weights": [1], "means": [[2, -1]], "covariances": [covariance]}
-    )
-
-
 # ------------------------------------------------------------------------------- densities
 
 
@@ -54,15 +48,6 @@ def test_responsibilities_are_bayes_rule(generator):
     assert torch.equal(target.classify(x), expected.argmax(1))
 
 
-def test_mahalanobis_distance_uses_the_inverse_covariance(generator):
-    target = targets.gmm5()
-    x = 3 * torch.randn(50, 2, generator=generator, dtype=torch.float64)
-    offset = x[:, None] - target.means  # (n, k, 2)
-    inverse = torch.linalg.inv(target.covariances)
-    expected = torch.einsum("nki,kij,nkj->nk", offset, inverse, offset)
-    torch.testing.assert_close(target.mahalanobis2(x), expected)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_moments_of_the_whole_are_those_of_torch(name):
     target = targets.named(name)
@@ -77,7 +62,10 @@ def test_moments_of_the_whole_are_those_of_torch(name):
 def test_entropy_of_one_gaussian_is_the_closed_form(covariance):
     determinant = torch.linalg.det(torch.tensor(covariance, dtype=torch.float64)).item()
     expected = 1 + math.log(2 * math.pi) + 0.5 * math.log(determinant)
-    assert one_gaussian(covariance).entropy() == pytest.approx(expected, abs=1e-10)
+    target = targets.from_definition(
+        {"weights": [1], "means": [[2, -1]], "covariances": [covariance]}
+    )
+    assert target.entropy() == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,12 +74,6 @@ def test_entropy_is_the_mean_surprise_of_samples(name, generator):
     surprise = -reference(target).log_prob(target.sample(50_000, generator).double())
     standard_error = surprise.std().item() / math.sqrt(len(surprise))
     assert abs(target.entropy() - surprise.mean().item()) < 4 * standard_error
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_entropy_stands_when_the_nodes_are_halved(name):
-    target = targets.named(name)
-    assert target.entropy() == pytest.approx(target.entropy(nodes=32), abs=1e-5)
 
 
 # --------------------------------------------------------------------------------- samples
@@ -236,12 +218,6 @@ def test_a_file_that_exists_is_a_file_whatever_a_plug_in_claims(
     assert found.weights.tolist() == SOUND["weights"]
 
 
-def test_a_mixtures_name_is_the_mixture_though_a_file_bears_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    files.write_json(tmp_path / "gmm5", SOUND)
-    assert targets.named("gmm5").k == 5
-
-
 def test_plug_ins_are_asked_for_names_and_kinds_that_are_not_mixtures(plugin):
     assert targets.named("digits-28") == "images digits-28"
     assert targets.from_definition({"kind": "images", "source": "x"}) == "images x"
@@ -249,30 +225,17 @@ def test_plug_ins_are_asked_for_names_and_kinds_that_are_not_mixtures(plugin):
         targets.named("gmm6")
 
 
-def test_the_installed_plug_in_knows_image_datasets():
-    found = targets.named("digits-28-100")
-    assert (found.domain, found.dimensions) == ("images", 28 * 28)
-    assert targets.from_definition(found.definition()) == found
-
-
 # --------------------------------------------------------------------------------- bad files
 
 VALUES = {  # what is put where in a sound definition, and the words that must answer
     "weights short of one": (["weights", 1], 0.5, "weights sum to 0.9, not 1; divide"),
     "negative weight": (["weights"], [1.5, -0.5], "weight -0.5 is not positive; drop"),
-    "weight of zero": (["weights"], [1, 0], "weight 0 is not positive; drop"),
     "no weights": (["weights"], [], "at least one number"),
-    "weights as one number": (["weights"], 1, "at least one number"),
     "indefinite": (["covariances", 1], [[1, 2], [2, 1]], "covariance 1.*positive definite"),
-    "singular": (["covariances", 0], [[1, 1], [1, 1]], "covariance 0.*positive definite"),
     "not symmetric": (["covariances", 1], [[1, 0.5], [0, 1]], "covariance 1.*symmetric"),
     "a mean too few": (["means"], [[0, 0]], r"2 weights need 'means' of shape \(2, 2\)"),
-    "three dimensions": (["means"], [[0, 0, 0]] * 2, r"'means' of shape.*found \(2, 3\)"),
     "ragged": (["means"], [[0, 0], [1]], "'means' must be lists of numbers"),
-    "words": (["means", 0], ["a", "b"], "'means' must be lists of numbers"),
-    "null": (["means", 0], None, "'means' must be lists of numbers"),
     "nan": (["means", 0, 0], math.nan, "'means' holds a value that is not finite; use"),
-    "infinite": (["covariances", 0, 0, 0], math.inf, "'covariances' holds a value that is not"),
     "enormous": (["weights", 0], 10**400, "'weights' must be lists of numbers"),
     "another kind": (["kind"], "voices", "kind 'voices' need a plug-in that is not installed"),
 }
@@ -282,7 +245,6 @@ BYTES = {
     "brackets without end": (b"[" * 100_000, "not a mixture"),
     "an integer of 5,000 digits": (b'{"weights": [' + b"1" * 5_000 + b"]}", "not a mixture"),
     "a list": (b"[1, 2]", "no 'weights'; a mixture needs weights, means and covariances"),
-    "a number": (b"7", "no 'weights'"),
     "a key missing": (b'{"weights": [1], "means": [[0, 0]]}', "no 'covariances'; a mixture"),
     "binary": (b"\x89PNG\xff\xfe", "cannot be read .*; save it as UTF-8 text"),
     "gone": (None, "no such file; give a JSON file or one of.*gmm5"),

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,8 +10,8 @@ import psutil
 import pytest
 from small import shrink
 
-from helpers import cli, experiments, recorder, runs
-from helpers.app import forms, jobs
+from helpers import runs
+from helpers.app import jobs
 from helpers.app.limits import BadJob
 from helpers.training import Diverged
 
@@ -28,6 +27,19 @@ def small(monkeypatch):
     shrink(monkeypatch)
 
 
+def kill(name):
+    """End a job's process as a power cut would."""
+    place = jobs.folder(name)
+    if jobs._alive(place):
+        pid = json.loads((place / "job.json").read_text("utf-8"))["pid"]
+        if pid != os.getpid():
+            psutil.Process(pid).kill()
+
+
+def tell(name, text):
+    (jobs.folder(name) / "status.json").write_text(text, encoding="utf-8")
+
+
 @pytest.fixture
 def ended():
     """Kill what a test has started."""
@@ -36,35 +48,7 @@ def ended():
         kill(name)
 
 
-def kill(name):
-    """End a job's process as a power cut would."""
-    place = jobs.folder(name)
-    if jobs._alive(place) and (pid := process_of(name)["pid"]) != os.getpid():
-        psutil.Process(pid).kill()
-
-
-def process_of(name):
-    return json.loads((jobs.folder(name) / "job.json").read_text("utf-8"))
-
-
-def tell(name, text):
-    (jobs.folder(name) / "status.json").write_text(text, encoding="utf-8")
-
-
-TRAINING = '{"state": "training", "epoch": 3, "epochs": 9, "seconds": 6.0, "losses": {"epoch": []}}'
-
-
 # ------------------------------------------------------------------------------ real processes
-
-
-def test_a_job_is_trained_by_a_process_of_its_own(ended):
-    name = jobs.start(a_job("vae-full", epochs=2, batch=10_000))
-    assert jobs.read(name).active
-    status = until(lambda: not (now := jobs.read(name)).active and now)
-    assert (status.state, status.epoch, status.epochs) == ("complete", 2, 2), status.line
-    run = runs.read(jobs.folder(name) / "seed5")
-    assert run.record["complete"]
-    assert run.recipe == jobs.job_of(name).recipe
 
 
 def test_stopping_and_killing_are_told(ended):
@@ -81,14 +65,6 @@ def test_stopping_and_killing_are_told(ended):
     assert status.state == "stopped"
     history = runs.read(jobs.folder(stopped) / "seed5").history
     assert history["epoch"][-1] == status.epoch
-
-
-def test_what_the_command_line_refuses_is_told(monkeypatch, ended):
-    monkeypatch.setattr(jobs.limits, "check", lambda job: None)
-    name = jobs.start(a_job(target="nowhere"))
-    status = until(lambda: not (now := jobs.read(name)).active and now)
-    assert (status.state, status.epoch) == ("failed", 0)
-    assert "nowhere: no such file" in status.line
 
 
 def test_of_six_clicks_at_once_two_start(monkeypatch, ended):
@@ -118,12 +94,6 @@ def test_a_process_that_never_started_is_no_job(monkeypatch, ended):
     assert jobs.read(jobs.start(a_job())).state == "starting"
 
 
-def test_what_is_enormous_leaves_no_folder(written):
-    with pytest.raises(BadJob):
-        jobs.start(a_job(epochs=100_000))
-    assert not (written / "build" / "app").exists()
-
-
 # ----------------------------------------------------------------------------- trained in here
 
 
@@ -140,36 +110,13 @@ def test_a_finished_job_is_a_run(small, make):
     assert seen["samples"].dtype == np.float32
 
 
-def test_the_status_is_whole_whenever_it_is_read(small):
-    seen, done = [], threading.Event()
-
-    def read():
-        while not done.is_set():
-            seen.extend(jobs.read(name).epoch for name in jobs.listed())  # never damaged
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    name = trained(a_job("vae", epochs=30))
-    done.set()
-    reader.join()
-    assert seen == sorted(seen)
-    assert jobs.read(name).state == "complete"
-    assert not list(jobs.folder(name).glob(".*"))
-
-
 def test_asked_at_the_last_epoch_it_is_complete(small, monkeypatch):
     monkeypatch.setattr(jobs.Reporter, "_show", lambda self, probe: (self.folder / "stop").touch())
     assert jobs.read(trained(a_job("vae", epochs=1))).state == "complete"
     assert jobs.read(trained(a_job("vae", epochs=9))).epoch == 1
 
 
-def test_what_cannot_be_trained_is_told(small):
-    status = jobs.read(trained(a_job(batch=99_999)))
-    assert status.state == "failed"
-    assert "batch 99999 exceeds the 600 training points" in status.line
-
-
-@pytest.mark.parametrize("error", [Diverged("a\n  loss"), MemoryError(), OSError("disk\nfull")])
+@pytest.mark.parametrize("error", [Diverged("a\n  loss"), MemoryError()])
 def test_what_goes_wrong_on_the_way_takes_one_line(tmp_path, error):
     with pytest.raises(type(error)), jobs.Reporter(tmp_path):
         raise error
@@ -178,91 +125,31 @@ def test_what_goes_wrong_on_the_way_takes_one_line(tmp_path, error):
     assert status.line == (" ".join(str(error).split()) or "MemoryError")
 
 
-def test_a_file_that_is_being_read_is_written_after_all():
-    tries = iter([PermissionError, PermissionError, None])
-
-    def write():
-        if error := next(tries):
-            raise error
-        return "written"
-
-    assert jobs._patiently(write) == "written"
-
-
-def test_a_long_history_is_told_in_few_points():
-    rows = [{"epoch": i, "loss": float(i), "validation_loss": 0.0} for i in range(1, 5_001)]
-    curves = jobs.curves(rows)
-    assert len(curves["loss"]) <= jobs.POINTS
-    assert curves["epoch"][-1] == 5_000
-    assert curves["epoch"] == sorted(curves["epoch"])
-    assert set(curves) == {"epoch", "loss"}
-
-
 # ------------------------------------------------------------------------------------- on disk
 
 
-def test_only_what_is_changed_becomes_a_flag(tmp_path):
-    job = jobs.Job("gan-fast", {"epochs": 40, "batch": 64, "generator": (8, 16)}, "ring8", seed=7)
-    words = f"train gan-fast --target ring8 --seed 7 --out {tmp_path} --status {tmp_path}"
-    assert job.arguments(tmp_path) == f"{words} --batch 64 --generator 8 16".split()
-    assert digits().arguments(tmp_path)[-3:] == ["--images", "40", "--plain"]
-
-
-@pytest.mark.parametrize("base", ["vae-full", "gan-wgan-gp", "vae-digits-8"])
-def test_the_command_line_understands_every_number(monkeypatch, tmp_path, base):
-    asked = []
-
-    def train(recipe, target, seeds, stems, **options):
-        asked.append((recipe, target.name, *seeds, *stems))
-        raise jobs.Stopped
-
-    monkeypatch.setattr(recorder, "train", train)
-    recipe = experiments.named(base)
-    values = {name: getattr(recipe, name) for name in forms.tunable(recipe)}
-    other = {k: (3, 3) if isinstance(v, tuple) else v / 2 for k, v in values.items() if v != str(v)}
-    other |= {k: max(2, int(v)) for k, v in other.items() if isinstance(values[k], int)}
-    job = jobs.Job(base, values | other, "digits" if recipe.domain == "images" else "ring8", 7)
-    cli.run(job.arguments(tmp_path))
-    assert asked[0][0] == job.recipe
-    assert asked[0][1].startswith(job.target)
-    assert asked[0][2:] == (7, tmp_path / "seed7")
-
-
-def test_a_job_comes_back_as_it_was_given():
-    first = a_job("vae-iwae", samples=3)
-    assert jobs.job_of(written_down(first)) == first
-
-
-def test_the_newest_job_is_listed_first(written):
-    old, new = written_down(a_job()), written_down(a_job("vae"))
+def test_the_newest_job_is_listed_first_and_comes_back_as_it_was_given(written):
+    job = a_job("vae-iwae", samples=3)
+    old, new = written_down(a_job()), written_down(job)
     os.utime(jobs.folder(old) / "job.json", (1, 1))
     (written / "build" / "app" / "films").mkdir()
     assert jobs.listed() == [new, old]
+    assert jobs.job_of(new) == job
 
 
-@pytest.mark.parametrize(
-    "name", ["../../etc-01234567", "gan/../x-01234567", "", "gan", "a b-01234567"]
-)
+@pytest.mark.parametrize("name", ["../../etc-01234567", "gan/../x-01234567", "", "a b-01234567"])
 def test_nothing_but_a_name_becomes_a_path(written, name):
     for use in (jobs.folder, jobs.read, jobs.job_of, jobs.preview, jobs.stop):
         with pytest.raises(BadJob, match="not the name of a training"):
             use(name)
     assert not (written / "build" / "app").exists()
-
-
-def test_a_name_that_nobody_gave_is_told():
-    for use in (jobs.read, jobs.job_of, jobs.preview):
-        with pytest.raises(BadJob, match="no such training"):
-            use("gan-01234567")
+    with pytest.raises(BadJob, match="no such training"):
+        jobs.read("gan-01234567")
 
 
 DAMAGED = ["", "{", "[]", "null", "[" * 100_000, '{"state": "training", "colour": 1}']
-NO_PROCESS = ["", "null", "[]", "{}", '{"pid": 1}', '{"pid": 1, "born": "x"}']
-NO_PROCESS += [
-    '{"pid": -5, "born": 1.0}',
-    '{"pid": null, "born": 1e999}',
-    '{"pid": "1", "born": 1}',
-]
+NO_PROCESS = ["", "null", "[]", '{"pid": 1}', '{"pid": -5, "born": 1.0}']
+NO_PROCESS += ['{"pid": null, "born": 1e999}', '{"pid": "1", "born": 1}']
 
 
 @pytest.mark.parametrize("text", DAMAGED)
@@ -270,8 +157,7 @@ def test_a_damaged_status_counts_as_failed(text):
     name = written_down(a_job())
     tell(name, text)
     status = jobs.read(name)
-    assert (status.state, status.active) == ("failed", False)
-    assert status.line == "its status.json is damaged; train it again"
+    assert (status.state, status.line) == ("failed", "its status.json is damaged; train it again")
 
 
 @pytest.mark.parametrize("text", NO_PROCESS)
@@ -287,22 +173,16 @@ def test_a_job_without_a_process_counts_as_failed(monkeypatch, ended, text):
 
 
 def test_a_process_that_is_gone_is_told_with_its_last_words():
-    name = written_down(a_job(), born=1.0)  # the number is another's now
-    tell(name, TRAINING)
-    (jobs.folder(name) / "log.txt").write_bytes(b"at first\nerror: no \xff memory\n\n")
-    status = jobs.read(name)
-    assert (status.state, status.epoch) == ("failed", 3)
-    assert "ended after epoch 3 without finishing; train again (error: no" in status.line
-    assert "\n" not in status.line
-
-
-def test_the_time_left_follows_the_time_spent():
-    name = written_down(a_job())
-    tell(name, TRAINING)
-    assert jobs.read(name).left == 12
-    assert jobs.Status("starting", 0, 9).left is None
-    jobs.stop(name)
-    assert jobs.read(name).state == "stopping"
+    status = '{"state": "training", "epoch": 3, "epochs": 9, "seconds": 6.0}'
+    there, gone = written_down(a_job()), written_down(a_job(), born=1.0)  # its number is another's
+    tell(there, status)
+    assert jobs.read(there).left == 12
+    tell(gone, status)
+    (jobs.folder(gone) / "log.txt").write_bytes(b"at first\nerror: no \xff memory\n\n")
+    found = jobs.read(gone)
+    assert (found.state, found.epoch) == ("failed", 3)
+    assert "ended after epoch 3 without finishing; train again (error: no" in found.line
+    assert "\n" not in found.line
 
 
 @pytest.mark.parametrize("raw", [None, b"", b"PK\x03\x04 no archive"])

@@ -16,19 +16,12 @@ def test_names_and_bounds_are_those_of_the_project():
     assert all(most <= recipes.BOUNDS[name][1] for name, most in limits.MOST.items())
 
 
-@pytest.mark.parametrize("base", ["gan", "vae-iwae"])
-def test_what_is_sensible_passes(base):
-    assert limits.check(a_job(base)) is None
-
-
 @pytest.mark.parametrize(
     ("job", "complaint"),
     [
         (a_job(epochs=10_001), "epochs = 10001: must be at most 10000 here"),
         (a_job(generator=(8, 4_096)), "generator = 4096: must be at most 2048 here"),
-        (a_job(generator=(8,) * 7), "generator: 7 layers, must be from 1 to 6"),
         (a_job(discriminator=()), "discriminator: 0 layers, must be from 1 to 6"),
-        (a_job(batch=1_000_000), "batch = 1000000: must be at most"),
         (a_job("vae-iwae", batch=10_000, samples=64), "batch × samples = 640000: must be at most"),
         (a_job(target="../secrets"), "'../secrets': choose one of gmm5"),
         (dataclasses.replace(a_job(), seed=-1), "seed = -1: must be from 0"),

@@ -43,25 +43,17 @@ def test_it_listens_on_this_machine_alone(served, bound):
     assert options["server_maxUploadSize"] == readers.MEGABYTES
     main.serve(port, browser=True)
     assert served[1][3]["server_headless"] is False
+    assert set(options) <= {name.replace(".", "_") for name in config.get_config_options()}
 
 
-def test_every_option_is_one_that_streamlit_has():
-    known = {name.replace(".", "_") for name in config.get_config_options()}
-    assert set(main.options(1, False)) <= known
-
-
-@pytest.mark.parametrize("port", [0, 70_000, -1])
-def test_an_impossible_port_is_told(served, port):
-    with pytest.raises(main.NoPort, match=f"port {port}: must be from 1 to 65535"):
-        main.serve(port)
-    assert not served
-
-
-def test_a_taken_port_is_told(served, bound):
-    port, probe = bound
+def test_a_port_that_cannot_be_had_is_told(served, bound):
+    taken, probe = bound
     probe.listen()
-    with pytest.raises(main.NoPort, match=f"port {port}: cannot be listened on"):
-        main.serve(port)
+    impossible = "must be from 1 to 65535"
+    cases = {0: impossible, 70_000: impossible, taken: "cannot be listened on"}
+    for port, message in cases.items():
+        with pytest.raises(main.NoPort, match=f"port {port}: {message}"):
+            main.serve(port)
     assert not served
 
 

@@ -31,7 +31,7 @@ def _no_notice_yet():
 
 def start(**environment):
     """What a fresh process prints that compiles one small function."""
-    own = {name: value for name, value in os.environ.items() if name not in (CACHE, "CXX")}
+    own = {name: value for name, value in os.environ.items() if name != "CXX"}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=own | environment, capture_output=True, text=True
@@ -60,8 +60,10 @@ def test_a_compiled_function_is_the_function_in_place_too(generator, capsys):
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
-def test_the_next_start_finds_what_this_one_compiled():
+def test_the_next_start_finds_what_this_one_compiled(monkeypatch):
+    monkeypatch.delenv(CACHE, raising=False)
     compiled(lambda x: x.copy_(2 * x).sum())(torch.ones(3))
+    assert os.environ[CACHE].startswith(str(REPOSITORY))
     assert start() == ["6.0 [2.0, 2.0, 2.0] 1"]
 
 

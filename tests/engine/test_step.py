@@ -18,7 +18,6 @@ from steps import (
     rows,
     step,
     training,
-    typed,
 )
 from torch import nn
 
@@ -236,6 +235,9 @@ def test_a_resumed_fused_training_is_the_uninterrupted_one(name, monkeypatch):
     places = [values.data_ptr() for side in again.sides for values in side.state]
     assert rows(training(again, 3, resume=checkpoint)) == rows(snapshots[2:])
     assert torch.equal(flat(again), flat(whole))
+    finished = step(name, 44, AVERAGED, FAST)
+    assert list(training(finished, resume=snapshots[-1].checkpoint())) == []
+    assert torch.equal(flat(finished), flat(whole))
     assert places == [values.data_ptr() for side in again.sides for values in side.state]
 
 
@@ -265,7 +267,3 @@ def test_steps_of_several_members_share_what_is_compiled(monkeypatch):
     other = step("wgan-gp", 2, engine=FAST, like=first)
     assert len(made) == 2  # the discriminator's and the generator's
     assert [side.update for side in other.sides] == [side.update for side in first.sides]
-
-
-def test_steps_are_taken_in_the_precision_that_is_set(double):
-    assert step("elbo", engine=FAST).sides[0].state.weights.dtype == typed(points(1)).dtype

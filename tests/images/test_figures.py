@@ -20,11 +20,8 @@ def test_tiles_lie_row_by_row_with_white_between():
     assert np.allclose(out[3:, :3], 0.75)
     assert np.allclose(out[2], 1)
     assert np.allclose(out[3:, 4:], 1)  # the place that nothing fills
-
-
-def test_colours_stay_and_what_is_too_bright_is_cut():
-    image = torch.tensor([-1.0, 1.0, 7.0])[:, None, None].expand(1, 3, 4, 4)
-    assert figures.tiled(image)[0, 0].tolist() == [0, 1, 1]
+    bright = torch.tensor([-1.0, 1.0, 7.0])[:, None, None].expand(1, 3, 4, 4)
+    assert figures.tiled(bright)[0, 0].tolist() == [0, 1, 1]
 
 
 def test_a_walk_takes_equal_steps_of_the_priors_mass():
@@ -41,19 +38,14 @@ def latents(n, d, seed):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
 
 
-def nearly(z, by):
-    """Opposite to z but for a part, twice as long."""
-    return -2 * z + by * latents(*z.shape, 9)
-
-
 A = latents(6, 16, 0)
 ENDS = {
     "any two": (A, 3 * latents(6, 16, 1)),
     "as the app may ask": (torch.tensor([[-1.5, -1.0]]), torch.tensor([[3.0, 2.0]])),
     "opposite": (A, -A),
     "opposite, another length": (A, -0.3 * A),
-    "nearly opposite": (A, nearly(A, 1e-3)),
-    "all but opposite": (A, nearly(A, 1e-6)),
+    "nearly opposite": (A, 1e-3 * latents(6, 16, 9) - 2 * A),
+    "all but opposite": (A, 1e-6 * latents(6, 16, 9) - 2 * A),
     "one direction": (A, 4 * A),
     "the same": (A, A),
     "along an axis": (torch.eye(3), -torch.eye(3)),

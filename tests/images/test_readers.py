@@ -23,8 +23,7 @@ def all_of(images):
 # ------------------------------------------------------------------------------------- idx
 
 
-@pytest.mark.parametrize("ending", ["", ".gz"])
-@pytest.mark.parametrize("below", ["", "MNIST/raw"])
+@pytest.mark.parametrize(("below", "ending"), [("", ".gz"), ("MNIST/raw", "")])
 def test_idx_files_come_back_the_test_set_last(tmp_path, ending, below):
     images, labels = formats.write_mnist(tmp_path / below, 30, 10, ending)
     found = readers.idx_files(tmp_path, "")
@@ -32,13 +31,6 @@ def test_idx_files_come_back_the_test_set_last(tmp_path, ending, below):
     assert np.array_equal(all_of(found)[:, 0], images)
     assert np.array_equal(found.labels, labels)
     assert (all_of(found).dtype, found.labels.dtype) == (torch.uint8, torch.int64)
-
-
-def test_a_zipped_file_is_known_by_its_bytes_and_a_dot_in_the_name_is_no_matter(tmp_path):
-    path = tmp_path / "train-images.idx3-ubyte"
-    path.write_bytes(gzip.compress(formats.idx_bytes(formats.pixels(2, 5, 7))))
-    assert readers.find(tmp_path, "train-images-idx3-ubyte", "") == path
-    assert readers.idx(path, 3).shape == (2, 5, 7)
 
 
 # ---------------------------------------------------------------------------------- CIFAR-10
@@ -53,19 +45,6 @@ def test_a_batch_comes_back_channel_by_channel(tmp_path, dump):
     green = formats.batch(10)[b"data"][3, 1024:2048]
     assert np.array_equal(images[3, 1].numpy().ravel(), green)
     assert labels.tolist() == list(range(10))
-
-
-def test_an_array_kept_by_columns_comes_back(tmp_path):
-    path, data = tmp_path / "data_batch_1", formats.batch(4)[b"data"]
-    by_columns = {**formats.batch(4), b"data": np.asfortranarray(data)}
-    path.write_bytes(formats.python2_pickle(by_columns))
-    assert np.array_equal(readers.cifar_batch(path)[0].flatten(1), data)
-
-
-def test_all_batches_are_found_below_the_folder(tmp_path):
-    formats.write_cifar10(tmp_path / "cifar-10-batches-py", 4)
-    found = readers.cifar10(tmp_path, "")
-    assert (all_of(found).shape, found.test) == ((24, 3, 32, 32), 4)
 
 
 class Hostile:
@@ -109,27 +88,15 @@ def test_what_is_hidden_or_no_image_is_left_out(tmp_path):
     (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
     found = readers.folder_images(tmp_path, 8, "")
     assert found.labels.tolist() == [0, 0]
-    assert torch.equal(all_of(found)[0], readers.read_image(tmp_path / "a.png", 8))
-
-
-def test_only_images_that_are_asked_for_are_decoded(tmp_path):
-    formats.write_image(tmp_path / "a.png", 20, 20)
-    (tmp_path / "b.png").write_bytes(b"no image")
-    found = readers.folder_images(tmp_path, 8, "")
-    assert found.pixels(torch.tensor([0, 0])).shape == (2, 3, 8, 8)
-    with pytest.raises(BadImages):
-        found.pixels(torch.tensor([1]))
-
-
-def stripes(path, wide, **options):
-    """Red, green and blue side by side, or one below the other."""
-    rows = np.repeat(np.eye(3, dtype=np.uint8) * 255, 20, axis=0)[:, None].repeat(20, 1)
-    Image.fromarray(rows.swapaxes(0, 1) if wide else rows).save(path, **options)
+    (tmp_path / "b.JPG").write_bytes(b"no image, but nobody asks for it")
+    (first,) = found.pixels(torch.tensor([0]))
+    assert torch.equal(first, readers.read_image(tmp_path / "a.png", 8))
 
 
 @pytest.mark.parametrize("wide", [True, False])
 def test_images_are_cut_to_a_square_about_their_centre(tmp_path, wide):
-    stripes(tmp_path / "a.png", wide)
+    stripes = np.repeat(np.eye(3, dtype=np.uint8) * 255, 20, axis=0)[:, None].repeat(20, 1)
+    Image.fromarray(stripes.swapaxes(0, 1) if wide else stripes).save(tmp_path / "a.png")
     image = readers.read_image(tmp_path / "a.png", 20)
     assert image[:, 10, 10].tolist() == [0, 255, 0]
     assert (image[1] == 255).all()  # the middle third alone
@@ -161,12 +128,9 @@ def encoded(pixels, kind="PNG"):
 @pytest.mark.parametrize("shape", [GREY, COLOUR])
 def test_an_upload_becomes_a_row_of_the_dataset(kind, shape):
     white = encoded(np.full((40, 60, 3), 255, np.uint8), kind)
-    assert torch.equal(readers.read_upload(white, shape), torch.ones(1, np.prod(shape)))
-
-
-def test_dark_ink_becomes_light():
-    white = encoded(np.full((28, 28), 255, np.uint8))
-    assert torch.equal(readers.read_upload(white, GREY, dark_ink=True), -torch.ones(1, 784))
+    light = readers.read_upload(white, shape)
+    assert torch.equal(light, torch.ones(1, np.prod(shape)))
+    assert torch.equal(readers.read_upload(white, shape, dark_ink=True), -light)
 
 
 def test_rows_and_colours_keep_their_place():
@@ -191,9 +155,6 @@ def changed(**values):
 IDX = {  # what lies in the file, and the words that must answer
     "empty": (b"", "begins with '', not with '00000803'"),
     "labels for images": (formats.idx_bytes(formats.pixels(60)), "begins with '00000801'"),
-    "floats": (b"\0\0\x0d\x03" + SOUND[4:], "begins with '00000d03'"),
-    "text": (b"hello", "begins with '68656c6c'"),
-    "cut in the header": (SOUND[:9], "bytes, not the 3 x "),
     "cut": (SOUND[:-1], "holds 59 bytes, not the 3 x 4 x 5 it announces; download it again"),
     "too long": (SOUND + b"a", "holds 61 bytes, not the 3 x 4 x 5"),
     "boastful": (b"\0\0\x08\x03" + b"\xff" * 12 + b"a", "holds 1 bytes, not the 4294967295 x"),
@@ -208,15 +169,11 @@ BATCHES = {
     "empty": (b"", "EOFError"),
     "text": (b"hello\nworld\n", "not a batch of CIFAR-10 .*; download it again"),
     "cut": (changed()[:-2000], "not a batch of CIFAR-10"),
-    "a list": (formats.python2_pickle([1, 2]), "not a batch of CIFAR-10"),
     "without labels": (formats.python2_pickle({b"data": formats.pixels(1, 3072)}), "b'labels'"),
     "labels too few": (changed(labels=[1, 2]), "cannot reshape array"),
-    "labels of nothing": (changed(labels=None), "not a batch of CIFAR-10"),
     "a label too high": (changed(labels=[10] * 10), "label 10 is not one of 0 to 9"),
     "numbers with a point": (changed(data=np.zeros((10, 3072))), "array of b?'f8', not of bytes"),
     "objects": (changed(data=np.full((10, 3072), None)), "array of b?'O8', not of bytes"),
-    "small images": (changed(data=formats.pixels(10, 768)), "cannot reshape array"),
-    "no array": (changed(data=b"a" * 30720), "not a batch of CIFAR-10"),
     "a name of two lines": (b"\x80\x04\x8c\x02os\x8c\x04sy\nm\x93.", "asks for os.sy m"),
     "code to evaluate": (b"c__builtin__\neval\n(S'1'\ntR.", "asks for .*eval, which is not run"),
     "a numpy loader": (b"cnumpy\nload\n.", "asks for numpy.load, which is not run"),
@@ -225,12 +182,10 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
 NO_IMAGE = "cut short or not an image; remove"
 IMAGES = {
     "text": (b"This is not an image.", NO_IMAGE),
-    "empty": (b"", NO_IMAGE),
     "a program for printers": (EPS, NO_IMAGE),
     "cut": (encoded(formats.pixels(50, 50, 3), "JPEG")[:-300], NO_IMAGE),
 }
 UPLOADS = {
-    "empty": (b"", "not an image"),
     "text": (b"just some text", "not an image"),
     "cut": (encoded(np.zeros((50, 50), np.uint8))[:60], "not an image, or cut short"),
     "of another format": (encoded(np.zeros((9, 9), np.uint8), "GIF"), "send a JPEG or PNG"),
@@ -238,13 +193,10 @@ UPLOADS = {
     "too long": (bytes(5_000_001), "too large; send at most 5 MB"),
     "boastful": (encoded(np.zeros((5_000, 5_000), np.uint8)), "5000 × 5000 pixels: too many"),
 }
+GZ = "train-labels-idx1-ubyte.gz"
 NAMES = {  # of the damaged file, and who reads it
     "idx": ("a", IDX, lambda path: readers.idx(path, 3)),
-    "labels": (
-        "train-labels-idx1-ubyte.gz",
-        LABELS,
-        lambda path: readers.idx_files(path.parent, ""),
-    ),
+    "labels": (GZ, LABELS, lambda path: readers.idx_files(path.parent, "")),
     "batch": ("data_batch_1", BATCHES, readers.cifar_batch),
     "image": ("a.jpg", IMAGES, lambda path: readers.read_image(path, 8)),
     "upload": ("", UPLOADS, lambda raw: readers.read_upload(raw, GREY)),
@@ -270,7 +222,6 @@ MISSING = {
     "labels": lambda path: readers.idx_files(path, "ask a friend"),
     "batch": lambda path: readers.cifar10(path, "ask a friend"),
     "images": lambda path: readers.folder_images(path, 8, "ask a friend"),
-    "nowhere": lambda path: readers.idx_files(path / "nowhere", "ask a friend"),
     "no such folder": lambda path: readers.folder_images(path / "nowhere", 8, "ask a friend"),
 }
 
@@ -279,19 +230,8 @@ MISSING = {
 def test_what_is_missing_is_named_with_the_way_to_it(tmp_path, case):
     formats.write_mnist(tmp_path)
     formats.write_cifar10(tmp_path)
-    for name in ("train-labels-idx1-ubyte.gz", "data_batch_4"):
+    for name in (GZ, "data_batch_4"):
         (tmp_path / name).unlink()
     with pytest.raises(BadImages, match=r"no .* in this folder or below; ask a friend") as refused:
         MISSING[case](tmp_path)
     assert str(refused.value).startswith(str(tmp_path))
-
-
-def test_a_batch_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(BadImages, match="FileNotFoundError"):
-        readers.cifar_batch(tmp_path / "a")
-
-
-def test_files_without_images_are_refused(tmp_path):
-    formats.write_mnist(tmp_path, test=0)
-    with pytest.raises(BadImages, match="0 labels for 0"):
-        readers.idx_files(tmp_path, "")

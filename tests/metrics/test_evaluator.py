@@ -1,34 +1,26 @@
-"""What is scored while a training runs and when it ends; a target may bring its own."""
+"""What is scored while a training runs and when it ends."""
 
 import math
 
 import pytest
 import torch
-from torch import nn
 
-from helpers.metrics import evaluator, modes
+from helpers.metrics import evaluator
 from helpers.metrics.evaluator import MixtureEvaluator
 from helpers.models import Gaussian
 from helpers.targets import gmm5
+from helpers.training import stream as rng
 
 TARGET = gmm5()
 
 
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-class Truth(nn.Module):
-    """A model that is the target; its latents are not used."""
+class Autoencoder(torch.nn.Module):
+    """It draws from the target, but its networks ignore their input: p(x) is N(0, I)."""
 
     latent = 2
 
     def draw(self, z, generator):
         return TARGET.sample(len(z), generator)
-
-
-class Autoencoder(Truth):
-    """As Truth, with networks that ignore their input: p(x) is N(0, I)."""
 
     def __init__(self):
         super().__init__()
@@ -38,7 +30,7 @@ class Autoencoder(Truth):
 
 def test_scores_of_the_truth_are_the_truths():
     own = MixtureEvaluator(TARGET)
-    found = own.watch(7, 250, TARGET.sample(100_000, rng()))
+    found = own.watch(7, 250, TARGET.sample(100_000, rng(0)))
     assert list(found) == ["share", "weight_kl", "log_likelihood"]
     assert found["share"] == pytest.approx(1 - math.exp(-4.5), abs=0.002)
     assert found["weight_kl"] == pytest.approx(0, abs=2e-4)
@@ -47,31 +39,12 @@ def test_scores_of_the_truth_are_the_truths():
     assert (own.watched, own.filmed) == (10_000, 2_000)
 
 
-def test_final_scores_are_of_samples_drawn_after_their_latents(monkeypatch):
-    monkeypatch.setattr(evaluator, "SCORED", 500)
-    found = MixtureEvaluator(TARGET).final(Truth(), TARGET.sample(10, rng(1)), rng(2))
-    stream = rng(2)
-    torch.randn(500, 2, generator=stream)
-    x = TARGET.sample(500, stream)
-    assert found["share"] == modes.high_quality_fraction(TARGET, x)
-    assert found["radius_ratio"] == modes.radius_ratio(TARGET, x).tolist()
-
-
 def test_an_autoencoder_is_also_scored_by_its_likelihood_of_test_points(monkeypatch):
     monkeypatch.setattr(evaluator, "SCORED", 500)
     monkeypatch.setattr(evaluator, "TESTED", 50)
     test = TARGET.sample(90, rng(3))
-    found = MixtureEvaluator(TARGET).final(Autoencoder(), test, rng())
+    found = MixtureEvaluator(TARGET).final(Autoencoder(), test, rng(0))
     nll = 0.5 * test[:50].square().sum(-1).mean().item() + math.log(2 * math.pi)
     assert found["nll"] == pytest.approx(nll, rel=1e-4)
     assert found["kl"] == pytest.approx(nll + TARGET.log_prob(test[:50]).mean().item(), rel=1e-3)
     assert found["nll_by"] == "quadrature"
-
-
-def test_a_target_that_brings_its_evaluator_is_scored_by_that():
-    class Other:
-        def evaluator(self, draws):
-            return "own", draws
-
-    assert evaluator.evaluator(Other(), "draws") == ("own", "draws")
-    assert isinstance(evaluator.evaluator(TARGET, None), MixtureEvaluator)

@@ -7,10 +7,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from helpers.metrics.memorisation import authenticity, copying_z, nearest_training_distance
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
+from helpers.training import stream as rng
 
 
 def normal(n, seed):

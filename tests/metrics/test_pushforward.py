@@ -6,13 +6,10 @@ import pytest
 import torch
 
 from helpers.metrics.pushforward import density
+from helpers.training import stream as rng
 
 SHEAR = torch.tensor([[1.0, 0.5], [-0.3, 0.8]])
 SHIFT = torch.tensor([0.2, -0.4])
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def linear(z):
@@ -37,7 +34,7 @@ def grid(reach, n):
 
 
 def test_a_linear_map_has_its_closed_form():
-    x = linear(torch.randn(2_000, 2, generator=rng()))
+    x = linear(torch.randn(2_000, 2, generator=rng(0)))
     gaussian = torch.distributions.MultivariateNormal(SHIFT, SHEAR @ SHEAR.T)
     found = density(linear, x, nodes=150).log()
     assert (found - gaussian.log_prob(x)).abs().max() < 1e-4
@@ -51,15 +48,10 @@ def test_two_sheets_of_a_fold_add_up_and_nothing_lies_beyond_it():
     assert found[2] == 0
 
 
-def test_a_map_onto_a_line_has_no_density_anywhere_else():
-    found = density(lambda z: z * torch.tensor([1.0, 0.0]), torch.ones(3, 2), nodes=20)
-    assert found.tolist() == [0, 0, 0]
-
-
 def test_a_network_agrees_with_the_histogram_of_its_samples():
     net, n = network(), 1_000_000
     with torch.no_grad():
-        x = net(torch.randn(n, 2, generator=rng()))
+        x = net(torch.randn(n, 2, generator=rng(0)))
     fine, cell = grid(1.5, 450)  # 900 midpoints stand for each cell of the histogram
     inside = x[(x.abs() < 1.5).all(-1)]
     index = ((inside + 1.5) / 0.2).long().clamp(max=14)

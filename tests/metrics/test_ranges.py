@@ -46,12 +46,6 @@ def test_on_the_plain_scale_it_is_students_prediction_interval():
     assert predict([1.0, 2.0, 3.0], "plain", 0.05).score(4.5) == pytest.approx(2.5)
 
 
-def test_a_p_value_below_alpha_is_a_value_outside():
-    known = predict([1.0, 2.0, 4.0, 9.0], "plain", 0.05)
-    for value in (known.low - 0.01, known.low + 0.01, known.high - 0.01, known.high + 0.01):
-        assert (known.p_value(value) < 0.05) == (not known.holds(value))
-
-
 def test_ranges_stay_among_possible_values():
     assert predict([0.0, 1e-6, 3e-3], "positive", 0.01).low == 0
     wide = predict([0.5, 0.99, 1.0], "share", 0.01)
@@ -70,10 +64,7 @@ def test_what_is_not_finite_is_never_inside_and_left_out_of_a_range():
     assert known == predict([1.0, 2.0, 3.0], "plain", 0.05)
     assert not known.holds(math.nan)
     assert known.p_value(math.nan) == 0
-
-
-def test_too_few_values_give_a_range_that_holds_everything():
-    unknown = predict([1.0, math.nan], "plain", 0.05)
+    unknown = predict([1.0, math.nan], "plain", 0.05)  # too few values
     assert unknown.holds(-1e9)
     assert unknown.holds(1e9)
 

@@ -3,7 +3,6 @@
 The usual loop is a fair rival only if it trains as ours does.
 """
 
-import os
 from dataclasses import replace
 from itertools import islice
 
@@ -12,7 +11,6 @@ import torch
 from small import recipe, shrink
 
 from helpers import experiments, objectives, training
-from helpers.engine import compile as compiling
 from helpers.study import benchmark
 from helpers.targets import gmm5
 from helpers.training import PLAIN, GANStep, Settings, VAEStep, linear, stream
@@ -41,18 +39,8 @@ FOUND = {
 }
 
 
-def test_speed_is_compared_within_each_round():
-    assert benchmark.speedup(TIMES, "ours") == 4
-    assert benchmark.speedup(TIMES, "together") == 12  # of 12, 8 and 16
-    assert benchmark.speedup(TIMES, "usual") == 1
-
-
 def test_compiling_counts_once_in_250_epochs():
     assert benchmark.whole(TIMES) == pytest.approx(250 * 4 / (250 + 50))
-
-
-def test_a_share_of_the_ceiling_is_arithmetic_over_seconds():
-    assert benchmark.share(TIMES, "together", 80.0) == pytest.approx(20 / 0.5 / 80)
 
 
 def test_the_table_names_machine_times_and_ratios():
@@ -70,76 +58,6 @@ def test_the_table_names_machine_times_and_ratios():
     ):
         assert part in table
     assert {line.count("|") for line in table.splitlines()} == {4}
-
-
-def test_a_loop_has_a_line_where_it_was_timed():
-    timed = TIMES | {"seconds": TIMES["seconds"] | {"plain": [2.0, 2.0, 2.0]}}
-    before = benchmark.as_markdown(FOUND)
-    after = benchmark.as_markdown(FOUND | {"vae": timed, "gan": timed})
-    (line,) = set(after.splitlines()) - set(before.splitlines())
-    assert line.endswith("| 2.00 s, **2.0 ×** | 2.00 s, **2.0 ×** |")
-
-
-def test_the_ceiling_is_that_of_a_matrix_product(monkeypatch):
-    ticks = iter([0.0, 2.0, 10.0, 11.0, 20.0, 24.0])
-    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(ticks))
-    used: list[int] = []
-    monkeypatch.setattr(benchmark.torch, "mm", lambda a, b: used.append(torch.get_num_threads()))
-    before = torch.get_num_threads()
-    assert benchmark.ceiling(3, rounds=3) == pytest.approx(2 * benchmark.SIDE**3 / 2.0 / 1e9)
-    assert used == [3, 3, 3]
-    assert torch.get_num_threads() == before
-
-
-@pytest.mark.parametrize("family", ["vae", "gan"])
-def test_a_film_frame_takes_time(monkeypatch, family):
-    shrink(monkeypatch)
-    monkeypatch.setattr(benchmark, "FRAMES", 3)
-    assert 0 < benchmark.film_ms(family, TARGET) < float("inf")
-
-
-@pytest.mark.parametrize("before", [None, "somewhere"])
-def test_everything_is_measured_and_said_and_compiled_code_goes_to_an_empty_folder(
-    monkeypatch, before
-):
-    monkeypatch.delenv(compiling.CACHE, raising=False)
-    if before:
-        monkeypatch.setenv(compiling.CACHE, before)
-    folders: list[str] = []
-
-    def times(family, target, rounds, say):
-        folders.append(os.environ[compiling.CACHE])
-        assert os.listdir(folders[-1]) == []
-        return TIMES
-
-    monkeypatch.setattr(benchmark, "family_times", times)
-    for name, value in (("ceiling", 80.0), ("film_ms", 20.0)):
-        monkeypatch.setattr(benchmark, name, lambda *a, value=value: value)
-    said: list[str] = []
-    found = benchmark.measure(3, said.append)
-    assert set(found) == set(FOUND)
-    assert benchmark.as_markdown(found)
-    assert said == [f"{benchmark.machine()}; 3 rounds"]
-    assert torch.get_num_threads() == 1
-    assert os.environ.get(compiling.CACHE) == before not in folders
-
-
-def test_a_familys_times_are_of_rounds_and_compiling_is_what_the_first_epoch_took_more(monkeypatch):
-    order = []
-
-    def loop(name, *seconds):
-        for value in seconds:
-            order.append(name)
-            yield value
-
-    running = {"usual": loop("usual", 9, 4, 4), "ours": loop("ours", 21, 1, 1)}
-    monkeypatch.setattr(benchmark, "loops", lambda *a: running)
-    monkeypatch.setattr(benchmark, "our_loop", lambda *a: iter([3]))
-    monkeypatch.setattr(benchmark, "training_flops", lambda *a: 250e9)
-    found = benchmark.family_times("vae", TARGET, 2, lambda line: None)
-    assert found["seconds"] == {"usual": [4, 4], "ours": [1, 1]}
-    assert (found["compile_cold"], found["compile_warm"], found["gflop"]) == (20, 2, 1)
-    assert order == ["usual", "ours"] * 3
 
 
 # --------------------------------------------------------------------------------- the loops
@@ -166,20 +84,6 @@ def test_seconds_are_those_of_one_model_and_one_epoch(monkeypatch):
     assert list(islice(loop, 2)) == [2, 1]
 
 
-def test_a_loop_on_all_cores_gives_the_threads_back():
-    seen: list[int] = []
-
-    def loop():
-        while True:
-            seen.append(torch.get_num_threads())
-            yield 1.5
-
-    before = torch.get_num_threads()
-    assert list(islice(benchmark.on_threads(before + 2, loop()), 2)) == [1.5, 1.5]
-    assert seen == [before + 2, before + 2]
-    assert torch.get_num_threads() == before
-
-
 POINTS = TARGET.sample(4_000, stream(0))
 STILL = linear(2e-3, 2e-3)
 SETTINGS = Settings(epochs=12, batch=100, rate=STILL, weight=linear(1.0, 1.0))
@@ -196,14 +100,6 @@ def usually(epoch, networks, batch, epochs=1, generator=None):
 def pair(name):
     """The same networks twice."""
     return [TARGET.networks(experiments.named(name), POINTS, stream(3)) for _ in range(2)]
-
-
-def test_batches_are_whole_shuffled_and_cover_the_points():
-    batches = [x for (x,) in benchmark.shuffled(POINTS[:250], 100, stream(1))]
-    assert [x.shape for x in batches] == [(100, 2), (100, 2)]
-    seen = torch.cat(batches)
-    assert len(seen.unique(dim=0)) == 200
-    assert not torch.equal(seen, POINTS[:200])
 
 
 @torch.no_grad()

@@ -53,13 +53,6 @@ def test_a_row_is_the_mean_of_its_seeds(made_up):
     assert {line.count("|") for line in table.splitlines()} == {9}
 
 
-def test_ours_stand_below_the_published(made_up):
-    lines = report.mixed().splitlines()
-    assert len(lines) == 2 + len(report.baselines.PUBLISHED) + len(report.MIXED)
-    assert lines[6] == "| VEEGAN (own table) | 8, 52.9 %, – | 24.6, 40.0 %, – |"
-    assert lines[8] == "| GAN, ours | 7.5, 50.0 %, 0.25 | 7.5, 50.0 %, 0.25 |"
-
-
 def test_each_table_goes_between_its_own_markers(monkeypatch):
     monkeypatch.setattr(report, "TABLES", {"one": lambda: "1\n", "two": lambda: "2\n"})
     text = "a\n<!-- two -->\nold\n<!-- /two -->\nb\n<!-- one -->\n<!-- /one -->\nc"

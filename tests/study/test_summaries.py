@@ -51,16 +51,6 @@ def test_the_benchmark_is_of_the_committed_runs():
             assert found[target][family]["weights"] == expected
 
 
-def test_trainings_are_all_that_the_records_speak_of():
-    found = summaries.trainings()
-    seeds = {(one.recipe.name, one.target.name): one.seeds for one in found}
-    assert len(seeds) == len(found)
-    assert seeds["gan-best", "gmm5"] == seeds["gan-mixture", "ring8"] == summaries.TEN
-    assert seeds["gan-front-width-8", "gmm5"] == (0, 1, 2, 3, 4)
-    studied = sum(len(one.seeds) for one in found if one.target.name == "gmm5")
-    assert studied == len(list(summaries.studied()))
-
-
 # ------------------------------------------------------------------------------------ the records
 
 
@@ -80,32 +70,6 @@ def test_a_damaged_record_says_how_to_make_it(text):
 def test_an_unknown_record_is_refused_before_anything_is_made():
     with pytest.raises(BadRecord, match="fault: no such record; choose of power, summaries"):
         summaries.make(["power", "fault"])
-
-
-def test_records_are_made_by_name_or_all(monkeypatch):
-    made = {name: lambda workers, say, name=name: {"by": name} for name in ("pace", "power")}
-    monkeypatch.setattr(summaries, "RECORDS", made)
-    said = []
-    summaries.make(["pace"], say=said.append)
-    assert summaries.load("pace") == {"by": "pace"}
-    assert len(said) == 1
-    summaries.make(say=said.append)
-    assert len(said) == 3
-
-
-def test_paces_are_medians_of_rounds_taken_in_turn_without_the_first(monkeypatch):
-    times = {"vae": iter([99, 1, 5, 3]), "gan": iter([99, 2, 2, 8])}
-    order = []
-
-    def loop(it, target):
-        for seconds in times[it.family]:
-            order.append(it.family)
-            yield seconds
-
-    monkeypatch.setattr(summaries.benchmark, "our_loop", loop)
-    pair = [replace(recipe("vae"), name="one"), replace(recipe("gan"), name="two")]
-    assert summaries.paces(pair, TARGET, lambda line: None, rounds=3) == {"one": 3, "two": 2}
-    assert order == ["vae", "gan"] * 4
 
 
 def keep_record_alone(stem):
@@ -146,22 +110,17 @@ def in_turn(tasks):
     return (function(*values) for function, values, _ in tasks)
 
 
-def test_only_runs_with_other_weights_are_measured(studied):
-    summaries.make(["summaries"], 1, lambda line: None)
-    assert studied == ["seed91", "seed92"]
-    found = summaries.load("summaries")
-    assert list(found) == [f"gan-fast/seed{seed}" for seed in (90, 91, 92, 93)]
-    assert found["gan-fast/seed93"] == {"weights": "of long ago"}
-    assert found["gan-fast/seed91"]["new"]
-
-
-def test_a_killed_making_goes_on_where_it_was(studied, monkeypatch):
+def test_only_other_weights_are_measured_and_a_killed_making_goes_on(studied, monkeypatch):
     monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: lambda t: islice(in_turn(t), 1))
     with pytest.raises(ValueError, match="shorter"):
         summaries.make(["summaries"], 1, lambda line: None)
     monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: in_turn)
     summaries.make(["summaries"], 1, lambda line: None)
     assert studied == ["seed91", "seed92"]
+    found = summaries.load("summaries")
+    assert list(found) == [f"gan-fast/seed{seed}" for seed in (90, 91, 92, 93)]
+    assert found["gan-fast/seed93"] == {"weights": "of long ago"}
+    assert found["gan-fast/seed91"]["new"]
 
 
 # ----------------------------------------------------------------------------- one run's summary
@@ -203,10 +162,3 @@ def test_more_than_two_latents_have_no_plane_and_no_exact_density(small_sizes):
     assert "border measure" not in found["latent"]
     assert len(found["latent"]["stretch"]) == 3
     assert "scores" not in found
-
-
-def test_a_run_without_weights_has_no_summary(small_sizes):
-    run = trained("gan")
-    keep_record_alone(run.stem)
-    with pytest.raises(runs.BadRun, match="only the record of this seed is kept"):
-        summaries.summary(runs.read(run.stem))

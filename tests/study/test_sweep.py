@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import pytest
 import torch
 from small import recipe, shrink, weights
 
-from helpers import experiments, recipes, recorder, runs, targets
+from helpers import experiments, recipes, runs, targets
 from helpers.files import REPOSITORY
 from helpers.study import sweep
-from helpers.training import PLAIN, Engine, GANStep, train_all
+from helpers.training import PLAIN
 from study import sweeping
 
 TARGET = targets.gmm5()
@@ -59,14 +59,10 @@ def test_a_grid_is_recipes_times_widths_from_all_seeds():
     assert {it.seeds for it in found} == {(0, 1, 2)}
     narrow = found[0].recipe
     assert (narrow.encoder, narrow.decoder) == ((16, 8), (8, 16))
+    with pytest.raises(recipes.BadRecipe):
+        sweep.grid(["gan"], TARGET, widths=(0,))
     everything = sweep.grid(["gan", "all"], TARGET)
     assert sorted(it.recipe.name for it in everything) == sorted(experiments.STUDIES)
-
-
-@pytest.mark.parametrize(("names", "widths"), [(["gam"], ()), (["gan"], (0,)), (["gan"], (10**6,))])
-def test_what_cannot_be_trained_is_refused_before_anything_is(names, widths):
-    with pytest.raises(recipes.BadRecipe):
-        sweep.grid(names, TARGET, widths=widths)
 
 
 def test_only_what_is_missing_is_trained_and_alone_it_is_the_same(monkeypatch):
@@ -83,109 +79,20 @@ def test_only_what_is_missing_is_trained_and_alone_it_is_the_same(monkeypatch):
     assert work(it) == "gan-custom, seeds 0, 1, 2: there already"
 
 
-def version(monkeypatch, it):
-    monkeypatch.setattr(runs, "TRAINING_VERSION", runs.TRAINING_VERSION + 1)
-    return it
-
-
-def numbers(monkeypatch, it):
-    return sweep.Training(replace(it.recipe, learning_rate=1e-4), TARGET, it.seeds)
-
-
-@pytest.mark.parametrize("change", [version, numbers])
-def test_what_is_out_of_date_is_trained_again_only_when_asked(monkeypatch, change):
+@pytest.mark.parametrize("changed", ["version", "numbers"])
+def test_what_is_out_of_date_is_trained_again_only_when_asked(monkeypatch, changed):
     shrink(monkeypatch)
     it = sweep.Training(replace(recipe("gan"), name="gan"), TARGET, (0,))
     work(it)
-    it = change(monkeypatch, it)
+    if changed == "version":
+        monkeypatch.setattr(runs, "TRAINING_VERSION", runs.TRAINING_VERSION + 1)
+    else:
+        it = sweep.Training(replace(it.recipe, learning_rate=1e-4), TARGET, it.seeds)
     assert it.missing() == []
     assert it.missing(refresh=True) == [0]
     assert "there already" in work(it)
     assert work(it, refresh=True).endswith("trained 0")
     assert it.missing(refresh=True) == []
-
-
-def test_an_interrupted_training_goes_on_in_whatever_company(monkeypatch):
-    shrink(monkeypatch)
-    it, keep = training(epochs=30), recorder.Recorder.keep
-
-    def killed(self, snapshot):
-        keep(self, snapshot)
-        if snapshot.epoch == 27 and self.seed == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(recorder.Recorder, "keep", killed)
-    with pytest.raises(KeyboardInterrupt):
-        work(it)
-    monkeypatch.setattr(recorder.Recorder, "keep", keep)
-    assert it.missing() == [0, 1]
-    work(sweep.Training(it.recipe, TARGET, (1,)))
-    assert it.missing() == [0]
-    work(it)
-    found = learned(it)
-    for seed in (0, 1):
-        file(it, seed).unlink()
-    work(it)
-    assert all(map(torch.equal, found, learned(it)))
-
-
-def test_killed_while_it_saves_only_some_seeds_have_a_state_to_go_on_from(monkeypatch):
-    shrink(monkeypatch)
-    it, save = training(epochs=30), recorder.Recorder.save_checkpoint
-
-    def killed(self):
-        if self.seed == 1:
-            raise SystemExit
-        save(self)
-
-    monkeypatch.setattr(recorder.Recorder, "save_checkpoint", killed)
-    with pytest.raises(SystemExit):
-        work(it)
-    monkeypatch.setattr(recorder.Recorder, "save_checkpoint", save)
-    assert [file(it, seed, ".checkpoint.zip").exists() for seed in (0, 1)] == [True, False]
-    assert work(it).endswith("trained 0, 1")
-    assert it.missing() == []
-    for seed in (0, 1):
-        assert runs.load(it.recipe, TARGET, seed).history["epoch"] == list(range(31))
-
-
-class OtherStep(GANStep):
-    """The same step under another name."""
-
-
-def other_engine(path):
-    return {"engine": Engine({"gan": OtherStep}, train_all)}
-
-
-def damage(path):
-    path.write_bytes(b"no zip file")
-    return {}
-
-
-@pytest.mark.parametrize("spoil", [other_engine, damage])
-def test_a_state_that_cannot_be_gone_on_from_is_left_behind(monkeypatch, spoil):
-    shrink(monkeypatch)
-    it, keep = training(seeds=(0,)), recorder.Recorder.keep
-
-    def killed(self, snapshot):
-        keep(self, snapshot)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(recorder.Recorder, "keep", killed)
-    with pytest.raises(KeyboardInterrupt):
-        work(it)
-    monkeypatch.setattr(recorder.Recorder, "keep", keep)
-    assert work(it, **spoil(file(it, 0, ".checkpoint.zip"))).endswith("trained 0")
-    assert it.missing() == []
-
-
-def test_the_long_go_first_and_what_starts_from_another_goes_last(monkeypatch):
-    order = []
-    monkeypatch.setattr(sweep, "work", lambda it, *rest: order.append(it.recipe.name) or "done")
-    monkeypatch.setattr(sweep.joblib, "parallel_config", lambda **options: nullcontext())
-    found = sweep.grid(["gan-warm", "vae-beta-1", "gan"], targets.ring8())
-    assert list(sweep.sweep(found)) == ["done"] * 3
-    assert order == ["gan", "vae-beta-1", "gan-warm"]
 
 
 # -------------------------------------------------------------------------------- killed processes
@@ -270,6 +177,19 @@ def test_a_killed_dask_worker_loses_nothing_and_doubles_nothing(
     assert same_work(written) == undisturbed
 
 
+@pytest.mark.parametrize(
+    ("installed", "message"),
+    [(True, "no-such-scheme://x: no Dask scheduler answers"), (False, "pip install distributed")],
+)
+def test_a_scheduler_that_cannot_be_reached_is_named(installed, message, monkeypatch):
+    if installed:
+        pytest.importorskip("distributed")
+    else:
+        monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    with pytest.raises(sweep.NoCluster, match=message):
+        list(sweep.sweep(sweeping.trainings(), scheduler="no-such-scheme://x"))
+
+
 def kill_me(*arguments):
     os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
@@ -278,15 +198,3 @@ def test_a_lost_process_is_reported_with_what_to_do(monkeypatch):
     monkeypatch.setattr(sweep, "work", kill_me)
     with pytest.raises(sweep.LostWorker, match="the same command again goes on"):
         list(sweep.sweep(sweeping.trainings(), workers=2))
-
-
-def test_a_scheduler_that_does_not_answer_is_named():
-    pytest.importorskip("distributed")
-    with pytest.raises(sweep.NoCluster, match=r"no-such-scheme://x: no Dask scheduler answers"):
-        list(sweep.sweep(sweeping.trainings(), scheduler="no-such-scheme://x"))
-
-
-def test_without_dask_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "dask.distributed", None)
-    with pytest.raises(sweep.NoCluster, match="pip install distributed"):
-        list(sweep.sweep(sweeping.trainings(), scheduler="tcp://x:1"))
