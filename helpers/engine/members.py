@@ -46,12 +46,6 @@ def _same_constants(steps: Sequence[Fused]) -> bool:
     return all(torch.equal(first[name], other[name]) for other in others for name in first)
 
 
-def has_constants(step: Fused) -> bool:
-    """Whether layers are frozen: as constants of a member they cannot be stacked."""
-    networks = (network for side in step.sides for network in side.flat.networks)
-    return any(name.startswith("net.") for net in networks for name, _ in net.named_buffers())
-
-
 FAST = training.Engine({"vae": FusedVAEStep, "gan": FusedGANStep}, train_members)
 
 
