@@ -18,7 +18,7 @@ from helpers.cli import main
 from helpers.engine import distributed
 from helpers.engine.members import FAST
 from helpers.recorder import Recorder
-from helpers.study import summaries, sweep
+from helpers.study import benchmark, summaries, sweep
 
 TINY = ["--plain", "--epochs", "1", "--batch", "100", "--generator", "8", "--discriminator", "8"]
 PROGRAM = [sys.executable, "-m", "helpers"]
@@ -310,6 +310,20 @@ def test_evidence_is_made_after_training_if_asked(monkeypatch, capsys):
     assert capsys.readouterr().out == "trained one\n"
     assert main(["evidence"]) == 0
     assert calls == [("power", "pace"), ()]
+
+
+def test_the_benchmark_prints_a_table_or_json(monkeypatch, capsys):
+    def measure(rounds, say):
+        say(f"{rounds} rounds")
+        return {"rounds": rounds}
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    monkeypatch.setattr(benchmark, "as_markdown", lambda found: "a table")
+    assert main(["bench", "--rounds", "3"]) == 0
+    assert capsys.readouterr().out == "3 rounds\n\na table\n"
+    assert main(["bench", "--json"]) == 0
+    said = capsys.readouterr()
+    assert (json.loads(said.out), said.err) == ({"rounds": 7}, "7 rounds\n")
 
 
 # ----------------------------------------------------------------------------- as a program

@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from helpers import experiments, models
-from helpers.targets import gmm5
+from helpers.targets import GaussianMixture, gmm5
 
 STANDARD = models.Standard(torch.tensor([0.5, -1.0]), torch.tensor([2.0, 3.0]))
 TARGET = gmm5()
@@ -75,6 +75,15 @@ def test_samples_have_the_mean_and_covariance(make, generator):
     torch.testing.assert_close(x.T.cov(), covariance, atol=8 * size / math.sqrt(n), rtol=0)
 
 
+def test_gradient_flows_through_a_sample(generator):
+    """d/dm E z² = 2m and d/ds E z² = 2e^{2s}, seen through the reparameterisation."""
+    mean, log_scale = (torch.tensor([v], requires_grad=True) for v in (0.8, -0.3))
+    noise = torch.randn(200_000, 1, generator=generator)
+    models.Gaussian(mean, log_scale).sample(noise).square().mean().backward()
+    assert mean.grad.item() == pytest.approx(2 * 0.8, abs=0.02)
+    assert log_scale.grad.item() == pytest.approx(2 * math.exp(-0.6), abs=0.02)
+
+
 # ------------------------------------------------------------------------------------- layers
 
 
@@ -90,7 +99,50 @@ def test_every_actnorm_of_a_fresh_network_is_measured(generator):
     assert [type(layer) for layer in net] == [nn.Linear, models.ActNorm, nn.ReLU] * 2 + [nn.Linear]
 
 
+def test_fresh_weights_come_from_the_generator_alone():
+    net, u = models.mlp((2, 64, 64, 1), nn.ReLU()), torch.zeros(1, 2)
+    before = torch.random.get_rng_state()
+    draws = []
+    for seed in (1, 1, 2):
+        models.initialise(net, rng(seed), u)
+        draws.append(nn.utils.parameters_to_vector(net.parameters()))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+def test_fresh_weights_fill_the_range_of_their_fan_in(generator):
+    net = models.mlp((2, 100, 80, 1), nn.ReLU())
+    models.initialise(net, generator, torch.zeros(1, 2))
+    weight = net[2].weight.detach()  # fan-in 100: uniform on ±0.1, so std 0.1/√3
+    assert 0.0999 < weight.abs().max().item() <= 0.1
+    assert weight.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.03)
+
+
 # ----------------------------------------------------------------------------------- networks
+
+
+def test_encoder_reads_standardised_points_and_halves_the_log_variance(generator):
+    encoder = models.Encoder(STANDARD, (8,), 3)
+    x = torch.randn(5, 2, generator=generator)
+    out = encoder.net((x - STANDARD.location) / STANDARD.scale)
+    torch.testing.assert_close(encoder(x).mean, out[:, :3])
+    torch.testing.assert_close(torch.exp(2 * encoder(x).log_scale), out[:, 3:].exp())
+
+
+def test_discriminator_reads_standardised_points_and_gives_one_number_a_point(generator):
+    discriminator = models.Discriminator(STANDARD, (8,))
+    x = torch.randn(7, 2, generator=generator)
+    expected = discriminator.net((x - STANDARD.location) / STANDARD.scale).squeeze(1)
+    assert discriminator(x).shape == (7,)
+    torch.testing.assert_close(discriminator(x), expected)
+
+
+@pytest.mark.parametrize(("variance", "more"), [("unit", 0), ("scale", 1), ("full", 3 * (5 + 1))])
+def test_a_decoders_variance_costs_what_it_should(variance, more):
+    plain = 2 * 5 + 5 + 5 * 2 + 2
+    decoder = models.Decoder(STANDARD, (5,), 2, variance)
+    assert models.count_parameters(decoder) == plain + more
 
 
 def test_a_full_decoder_that_says_nothing_starts_at_a_tenth_of_the_data():
@@ -111,6 +163,13 @@ def test_a_full_decoders_density_is_that_of_standardised_points_times_the_stretc
     z, u = torch.randn(2, 6, 2, generator=generator)
     expected = plain(z).log_prob(0.1 * u) - STANDARD.scale.log().sum()
     torch.testing.assert_close(decoder(z).log_prob(decoder.restore(0.1 * u)), expected)
+
+
+def test_unit_variance_is_a_squared_error(generator):
+    decoder = models.Decoder(STANDARD, (4,), 2, "unit")
+    z, x = torch.randn(2, 6, 2, generator=generator)
+    error = 0.5 * (x - decoder(z).mean).square().sum(-1) + math.log(2 * math.pi)
+    torch.testing.assert_close(-decoder(z).log_prob(x), error)
 
 
 @pytest.mark.parametrize("variance", ["unit", "scale", "full"])
@@ -149,6 +208,36 @@ def test_networks_see_the_target_with_mean_zero_and_unit_scale(name):
         assert part.standardise(x).std(0).tolist() == pytest.approx([1, 1], abs=0.01)
 
 
+def test_a_target_far_away_and_stretched_starts_as_well():
+    covariance = torch.diag(torch.tensor([100.0, 0.01], dtype=torch.float64))[None]
+    one = torch.ones(1, dtype=torch.float64)
+    far = GaussianMixture("far", one, torch.tensor([[1e3, -5.0]]).double(), covariance)
+    points = far.sample(500, rng())
+    generator, discriminator = networks(experiments.named("gan"), target=far, points=points)
+    z = (generator(torch.randn(500, 2, generator=rng())) - far.mean) / far.std
+    assert z.abs().max() < 5
+    assert discriminator(points).abs().max() < 20
+
+
+@pytest.mark.parametrize("norm", ["actnorm", "none"])
+def test_a_discriminator_starts_the_same_with_an_actnorm_and_without(norm):
+    """The norms start as the identity; only training tells the two kinds apart."""
+    _, discriminator = networks(small(discriminator_norm=norm))
+    layers = [layer for layer in discriminator.net if isinstance(layer, nn.Linear)]
+    hidden = nn.functional.leaky_relu(layers[0](discriminator.standardise(POINTS)), 0.2)
+    torch.testing.assert_close(discriminator(POINTS), layers[1](hidden)[:, 0])
+    norms = [layer for layer in discriminator.net if isinstance(layer, models.ActNorm)]
+    assert len(norms) == {"actnorm": 1, "none": 0}[norm]
+
+
+def test_the_leak_is_the_slope_below_zero_of_the_generator_alone():
+    slopes = [
+        {layer.negative_slope for layer in network.net if isinstance(layer, nn.LeakyReLU)}
+        for network in networks(small(leak=0.01))
+    ]
+    assert slopes == [{0.01}, {0.2}]
+
+
 def test_frozen_layers_keep_their_names_and_do_not_learn():
     free, _ = networks(small(activation="relu"))
     network, _ = networks(small(activation="relu", frozen=1))
@@ -176,6 +265,7 @@ def test_a_warm_generator_is_the_decoders_mean_map(variance, frozen):
     ("values", "message"),
     [
         ({"generator": (9,)}, "generator 2-9-2 ReLU and decoder 2-8-2 ReLU differ; give the"),
+        ({"generator": (8, 8)}, "generator 2-8-8-2 ReLU and decoder 2-8-2 ReLU differ"),
         ({"latent": 3}, "generator 3-8-2 ReLU and decoder"),
         ({"activation": "leaky"}, "generator 2-8-2 LeakyReLU and decoder 2-8-2 ReLU differ"),
     ],

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from helpers import objectives
+from helpers import experiments, objectives, recipes
 from helpers.models import Gaussian
 
 W, BIAS = torch.tensor([0.6, -1.1]), 0.3
@@ -32,6 +32,11 @@ def decoder(z):
     return Gaussian(torch.cat([z, 0.5 * z.square()], -1), torch.full((2,), -0.2))
 
 
+def narrow(scale: float):
+    """The same codes with a posterior of the given standard deviation."""
+    return lambda x: Gaussian(0.4 * x[:, :1], torch.full((len(x), 1), math.log(scale)))
+
+
 def exact(p: Gaussian):
     """The same distribution as torch writes it."""
     return Independent(Normal(p.mean, p.log_scale.exp().expand(p.mean.shape)), 1)
@@ -39,6 +44,10 @@ def exact(p: Gaussian):
 
 def linear(x):
     return x @ W + BIAS
+
+
+def silent(x):
+    return 0 * x[:, 0]
 
 
 def scaled(factor: float):
@@ -91,6 +100,16 @@ def bound(samples: int, draws: int) -> torch.Tensor:
     return kind(encoder, decoder, point, noise(samples, draws), torch.tensor(1.0)).loss
 
 
+def test_iwae_with_one_code_is_the_elbo_on_average():
+    point = POINT.expand(50_000, 2)
+    kind = objectives.ELBO()
+    elbo = kind(encoder, decoder, point, noise(1, 50_000), torch.tensor(1.0)).loss
+    difference = bound(1, 50_000) - elbo  # same codes, the KL by sampling instead of by formula
+    error = difference.std().item() / math.sqrt(len(difference))
+    assert abs(difference.mean().item()) < 4 * error
+    assert error < 0.01
+
+
 def test_more_codes_tighten_the_bound_down_to_the_evidence():
     losses = [bound(k, 20_000).mean().item() for k in (1, 2, 8, 64)]
     z = torch.linspace(-8, 8, 4001, dtype=torch.float64)[:, None]
@@ -101,9 +120,23 @@ def test_more_codes_tighten_the_bound_down_to_the_evidence():
     assert losses[0] > evidence + 0.1
 
 
-def test_autoencoder_is_the_reconstruction_alone(x):
-    terms = objectives.Autoencoder()(encoder, decoder, x, noise(1), torch.tensor(9.0))
-    torch.testing.assert_close(terms.loss, -exact(decoder(0.4 * x[:, :1])).log_prob(x))
+def test_autoencoder_is_the_elbo_without_prior_as_the_noise_vanishes(x):
+    zero, plain = torch.tensor(0.0), objectives.Autoencoder()
+    expected = plain(narrow(1.0), decoder, x, noise(1), zero).loss
+    gaps = [
+        (objectives.ELBO()(narrow(s), decoder, x, noise(1), zero).loss - expected).abs().max()
+        for s in (1.0, 1e-2, 1e-5)
+    ]
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert gaps[2] < 1e-3
+
+
+def test_autoencoder_ignores_noise_and_weight(x):
+    plain = objectives.Autoencoder()
+    one = plain(encoder, decoder, x, noise(1), torch.tensor(0.0))
+    other = plain(encoder, decoder, x, -noise(1), torch.tensor(9.0))
+    assert torch.equal(one.loss, other.loss)
+    torch.testing.assert_close(one.loss, -exact(decoder(0.4 * x[:, :1])).log_prob(x))
 
 
 # -------------------------------------------------------------------------- adversarial losses
@@ -117,6 +150,15 @@ def test_non_saturating_is_binary_cross_entropy(x, fake):
         on_discriminator, entropy(linear(x), ones) + entropy(linear(fake), zeros)
     )
     torch.testing.assert_close(gan.generator(linear, x, fake), entropy(linear(fake), ones))
+
+
+def test_a_discriminator_that_says_nothing_pays_log_two_a_question(x, fake):
+    """The cross-entropy asks a discriminator two questions (real, fake), all others one."""
+    log2, cross, pairs = math.log(2), GANS["non-saturating"], GANS["relativistic"]
+    assert cross.discriminator(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(2 * log2)
+    assert cross.generator(silent, x, fake).item() == pytest.approx(log2)
+    assert pairs.discriminator(silent, x, fake, MIX, NO_PENALTY).item() == pytest.approx(log2)
+    assert pairs.generator(silent, x, fake).item() == pytest.approx(log2)
 
 
 def test_least_squares_is_half_the_squared_error_to_the_labels(x, fake):
@@ -214,3 +256,36 @@ def test_zero_centred_penalty_in_closed_form(x):
     torch.testing.assert_close(objectives.zero_centred(linear, x), 0.5 * W.square().sum())
     value = objectives.zero_centred(lambda p: 0.5 * ((p @ matrix) * p).sum(-1), x)
     torch.testing.assert_close(value, 0.5 * (x @ matrix).square().sum(-1).mean())
+
+
+def test_input_gradient_is_autograds_and_can_be_differentiated_again(x):
+    net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    points = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(net(points).sum(), points, create_graph=True)
+    found = objectives.input_gradient(net, x)
+    torch.testing.assert_close(found, expected)
+    twice = [torch.autograd.grad(g.square().sum(), net[0].weight)[0] for g in (found, expected)]
+    torch.testing.assert_close(*twice)
+
+
+@pytest.mark.parametrize("name", GANS)
+def test_each_network_pulls_its_own_way(name, x, fake):
+    """A discriminator gains by raising real above fake; a generator by climbing its scores."""
+    gan, slope = GANS[name], torch.zeros(2, requires_grad=True)
+    gan.discriminator(lambda p: p @ slope, x, fake, MIX, NO_PENALTY).backward()
+    assert torch.dot(-slope.grad, x.mean(0) - fake.mean(0)) > 0
+    moved = fake.clone().requires_grad_()
+    gan.generator(lambda p: 0.1 * (p @ W), x, moved).backward()
+    assert (-moved.grad @ W > 0).all()
+
+
+# --------------------------------------------------------------------------- from a recipe
+
+
+def test_every_recipe_has_the_objective_it_names_of_its_own_family():
+    for recipe in experiments.RECIPES.values():
+        found = objectives.build(recipe)
+        assert type(found) is objectives.BY_NAME[recipe.objective]
+        assert hasattr(found, "generator") == (recipe.family == "gan")
+    three = recipes.changed(experiments.named("vae-best"), samples=3)
+    assert objectives.build(three) == objectives.IWAE(3)

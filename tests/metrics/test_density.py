@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from torch import nn
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import MultivariateNormal
 
 from helpers.metrics import density
 from helpers.metrics.density import (
@@ -19,7 +19,6 @@ from helpers.metrics.density import (
 )
 from helpers.models import Gaussian
 from helpers.targets import gmm5
-from helpers.training import stream as rng
 
 SHIFT = torch.tensor([1.0, -2.0], dtype=torch.float64)
 MAPS = {
@@ -27,6 +26,23 @@ MAPS = {
     2: torch.tensor([[1.5, 0.4], [-0.5, 0.9]], dtype=torch.float64),
     4: torch.tensor([[1.5, 0.4, 0.3, -1.0], [-0.5, 0.9, 0.1, 0.6]], dtype=torch.float64),
 }
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class Normal(NamedTuple):
+    """N(mean, scale²) over independent coordinates."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor | float
+
+    def log_prob(self, x):
+        return torch.distributions.Normal(self.mean, self.scale).log_prob(x).sum(-1)
+
+    def sample(self, noise):
+        return self.mean + self.scale * noise
 
 
 class Posterior(NamedTuple):
@@ -44,7 +60,7 @@ class Posterior(NamedTuple):
 
 def decoder(latent, sigma):
     """p(x | z) = N(shift + A z, σ² I)."""
-    return lambda z: Gaussian(SHIFT + z @ MAPS[latent].T, torch.tensor([math.log(sigma)]).double())
+    return lambda z: Normal(SHIFT + z @ MAPS[latent].T, sigma)
 
 
 def marginal(latent, sigma):
@@ -61,7 +77,7 @@ def exact_encoder(latent, sigma):
 
 
 def prior_encoder(x):
-    return Gaussian(torch.zeros(len(x), 2).double(), torch.zeros(1).double())
+    return Normal(torch.zeros(len(x), 2, dtype=x.dtype), torch.ones(2, dtype=x.dtype))
 
 
 def points(latent, sigma, n=300):
@@ -78,6 +94,13 @@ def test_quadrature_is_the_exact_marginal(latent, sigma):
     assert not found.requires_grad
 
 
+def test_quadrature_does_not_depend_on_how_points_are_split():
+    x = points(2, 0.3)
+    whole = quadrature(decoder(2, 0.3), x, 2, nodes=40)
+    singly = torch.cat([quadrature(decoder(2, 0.3), one, 2, nodes=40) for one in x.split(1)])
+    assert torch.allclose(whole, singly, atol=1e-12)
+
+
 def test_the_reported_error_is_small_exactly_where_the_rule_is_fine_enough():
     x = points(1, 0.05)
     truth = marginal(1, 0.05).log_prob(x).mean().item()
@@ -92,7 +115,7 @@ def test_the_reported_error_is_small_exactly_where_the_rule_is_fine_enough():
 @pytest.mark.parametrize("latent", [1, 2, 4])
 def test_importance_with_the_exact_posterior_is_exact_with_one_sample(latent):
     x = points(latent, 0.5)
-    found = importance(exact_encoder(latent, 0.5), decoder(latent, 0.5), x, latent, 1, rng(0))
+    found = importance(exact_encoder(latent, 0.5), decoder(latent, 0.5), x, latent, 1, rng())
     assert torch.allclose(found, marginal(latent, 0.5).log_prob(x), atol=1e-9)
 
 
@@ -100,7 +123,7 @@ def test_the_bound_rises_with_samples_towards_the_truth():
     x = points(2, 1.0, n=500)
     truth = marginal(2, 1.0).log_prob(x).mean().item()
     bounds = [
-        importance(prior_encoder, decoder(2, 1.0), x, 2, k, rng(0)).mean().item()
+        importance(prior_encoder, decoder(2, 1.0), x, 2, k, rng()).mean().item()
         for k in (1, 10, 100, 3_000)  # the last is cut into several portions
     ]
     assert bounds == sorted(bounds)
@@ -118,18 +141,35 @@ class Ignorant(nn.Module):
         self.decoder = lambda z: Gaussian(torch.zeros(*z.shape[:-1], 2), torch.zeros(1))
 
 
+class Stretch:
+    """A generator that multiplies its noise: N(0, 4 I)."""
+
+    latent = 2
+
+    def decode(self, z):
+        return 2 * z
+
+
 @pytest.mark.parametrize(
     ("latent", "how"), [(1, "quadrature"), (2, "quadrature"), (3, "importance, K = 2,000")]
 )
 def test_the_likelihood_of_a_vae_that_ignores_its_code_is_a_gaussians(latent, how):
     test = gmm5().sample(200, rng(4))
     found = density.exact_likelihood(Ignorant(latent), gmm5(), test, rng(5))
-    nll = -Normal(0.0, 1.0).log_prob(test.double()).sum(-1).mean().item()
+    nll = -Normal(torch.zeros(2), 1.0).log_prob(test.double()).mean().item()
     truth = -gmm5().log_prob(test).mean().item()
     assert found["nll_by"] == how
     assert found["nll"] == pytest.approx(nll, rel=1e-4)
     assert found["nll_truth"] == pytest.approx(truth, rel=1e-6)
     assert found["kl"] == pytest.approx(nll - truth, rel=1e-4)
+
+
+@pytest.mark.parametrize(("model", "scale"), [(Ignorant(1), 1.0), (Stretch(), 2.0)])
+def test_one_call_gives_the_density_of_either_kind(model, scale):
+    x = scale * torch.randn(300, 2, generator=rng(1))
+    expected = Normal(torch.zeros(2), scale).log_prob(x).double()
+    found = density.log_density(model, coarser=2)(x).double()
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 MATRIX = torch.tensor([[1.5, 0.4], [-0.3, 0.8]])
@@ -146,7 +186,14 @@ def test_a_linear_maps_mass_is_the_gaussians():
     assert found.sum().item() == pytest.approx(1, abs=2e-4)
 
 
+def test_a_fold_keeps_all_mass_on_its_side():
+    found = pushforward_grid_mass(torch.abs, 5.0, 40, nodes=1_000)
+    assert found[20:, 20:].sum().item() == pytest.approx(1, abs=1e-5)
+    assert found[:20].sum() == 0
+
+
 def test_a_map_onto_a_line_loses_nothing():
+    """No grid of points would ever meet such a density."""
     found = pushforward_grid_mass(lambda z: z * torch.tensor([1.0, 0.0]), 6.0, 30, nodes=600)
     assert found.sum().item() == pytest.approx(1, abs=1e-6)
     assert int((found.sum(0) > 0).sum()) == 1
@@ -158,4 +205,20 @@ def test_what_lands_outside_is_missing_and_x_comes_first():
     corner = torch.tensor([0.5, -0.5])
     found = pushforward_grid_mass(lambda z: z * 0.01 + corner, 1.0, 2, nodes=100)
     assert found[1, 0].item() == pytest.approx(1)
+
+
+def test_finer_cells_hide_less_and_what_is_outside_counts():
+    apart = [
+        total_variation(
+            pushforward_grid_mass(linear, 8.0, n, 800), grid_mass(gmm5().log_prob, 8.0, n)
+        )
+        for n in (4, 8, 32)
+    ]
+    assert apart == sorted(apart)
+    assert apart[-1] > 0.5
     assert total_variation(torch.tensor([0.5, 0.5]), torch.tensor([0.5, 0.3])) == pytest.approx(0.2)
+
+
+def test_the_error_of_a_mass_falls_with_the_step():
+    coarse, fine = (density.grid_mass_error(linear, 6.0, 40, nodes) for nodes in (100, 800))
+    assert fine < coarse / 3

@@ -2,12 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from helpers.metrics import latent
 from helpers.targets import from_definition, gmm5
-from helpers.training import stream as rng
 
 TARGET = gmm5()
 EYE = [[1, 0], [0, 1]]
@@ -20,11 +20,16 @@ APART = from_definition(
 )
 
 
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
 def normal(n, seed=0):
     return torch.randn(n, 2, generator=rng(seed))
 
 
 def jump(z):
+    """Everything on the left to the left mean, on the right to the right one."""
     return torch.stack([5 * z[:, 0].sign(), 0 * z[:, 0]], -1)
 
 
@@ -43,10 +48,13 @@ def by_strip(z):
     return TARGET.means[(z[:, :1] > cuts).sum(1)].float()
 
 
+def test_region_mass_of_a_half_plane():
+    mass = latent.region_mass(HALVES, jump, normal(40_000))
+    assert torch.allclose(mass, torch.tensor([0.5, 0.5]), atol=0.01)
+
+
 def test_a_jump_leaves_nothing_between_and_a_ramp_does():
     z = normal(40_000)
-    mass = latent.region_mass(HALVES, jump, z)
-    assert torch.allclose(mass, torch.tensor([0.5, 0.5]), atol=0.01)
     assert latent.between_mass(HALVES, jump, z) == 0
     cdf = torch.distributions.Normal(0.0, 10.0).cdf  # along the axis the oracle is exact
     expected = 2 * cdf(torch.tensor(2.0)) - 1 + 2 * (1 - cdf(torch.tensor(8.0)))
@@ -74,6 +82,13 @@ def test_borders_on_a_grid_have_their_measure():
     assert alone == 0
 
 
+def test_a_turned_map_has_the_same_borders():
+    angles = torch.linspace(0, 3, 7)
+    turns = [torch.tensor([[a.cos(), -a.sin()], [a.sin(), a.cos()]]) for a in angles]
+    found = [latent.border_measure(TARGET, lambda z, t=t: by_strip(z @ t), n=300) for t in turns]
+    assert max(found) < 1.15 * min(found)
+
+
 def test_a_code_that_tells_everything_has_the_weights_entropy():
     found = latent.mutual_information(APART, lambda z: 6 * jump(z), normal(20_000))
     assert found.value == pytest.approx(math.log(2), abs=1e-3)
@@ -99,6 +114,17 @@ def test_distortion_of_a_linear_map_is_its_singular_values():
         assert values == pytest.approx(torch.full((10,), expected).double(), rel=0.03)
 
 
+def test_the_first_index_of_a_map_runs_along_the_first_latent():
+    def steep(z):  # z₁ ↦ 3 z₁ for positive z₁
+        first = torch.where(z[:, 0] > 0, 3 * z[:, 0], z[:, 0])
+        return torch.stack([first, z[:, 1]], -1)
+
+    found = latent.distortion_map(steep, n=8)
+    for name, expected in (("log_det", math.log(3)), ("log_condition", math.log10(3))):
+        assert found[name][:4] == pytest.approx(np.zeros((4, 8)), abs=1e-2)
+        assert found[name][4:] == pytest.approx(np.full((4, 8), expected), abs=1e-2)
+
+
 def test_separated_codes_tell_their_component_and_mixed_ones_do_not():
     components = torch.arange(400) % 2
     apart, mixed = normal(400) + 10 * components[:, None], normal(400, 1)
@@ -107,8 +133,16 @@ def test_separated_codes_tell_their_component_and_mixed_ones_do_not():
         assert score(mixed, components) < 0.65
 
 
+def test_straight_boundaries_cannot_tell_a_ring_from_its_middle():
+    components = torch.arange(400) % 2
+    angle = 2 * math.pi * torch.rand(400, generator=rng())
+    ring = (1 + 4 * components)[:, None] * torch.stack([angle.cos(), angle.sin()], -1)
+    assert latent.neighbour_accuracy(ring, components) > 0.99
+    assert latent.linear_accuracy(ring, components) < 0.7
+
+
 def test_clusters_in_well_parted_codes_are_the_components():
-    x, components = APART.sample_labelled(500, rng(0))
+    x, components = APART.sample_labelled(500, rng())
     assert latent.cluster_agreement(x, components) == 1
     shuffled = components[torch.randperm(500, generator=rng(1))]
     assert abs(latent.cluster_agreement(x, shuffled)) < 0.03

@@ -8,7 +8,6 @@ from scipy.stats import entropy
 
 from helpers.metrics import modes
 from helpers.targets import from_definition, gmm5, ring8
-from helpers.training import stream as rng
 
 N = 50_000
 ONE = from_definition({"weights": [1.0], "means": [[1, 2]], "covariances": [[[2, 0.5], [0.5, 1]]]})
@@ -21,24 +20,56 @@ APART = from_definition(
 )
 
 
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return gmm5().sample(N, rng())
+
+
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
 def test_the_share_within_sigma_is_the_chi_squared_law(sigma):
     expected = 1 - math.exp(-(sigma**2) / 2)
-    found = modes.high_quality_fraction(ONE, ONE.sample(N, rng(0)), sigma)
+    found = modes.high_quality_fraction(ONE, ONE.sample(N, rng()), sigma)
     assert found == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / N))
 
 
+def test_a_known_share_of_strays_is_found(truth):
+    share = modes.high_quality_fraction(gmm5(), truth)
+    x = torch.cat([truth, torch.full((N, 2), 100.0)])
+    assert modes.high_quality_fraction(gmm5(), x) == pytest.approx(share / 2)
+
+
+def test_distances_are_in_the_components_own_units():
+    wide = from_definition({"weights": [1.0], "means": [[0, 0]], "covariances": [[[4, 0], [0, 1]]]})
+    x = torch.tensor([[5.9, 0.0], [6.1, 0.0], [0.0, 2.9], [0.0, 3.1]])
+    assert modes.high_quality_fraction(wide, x) == 0.5
+
+
 @pytest.mark.parametrize("missing", range(5))
-def test_a_removed_mode_is_covered_by_one_stray_in_the_published_rule_only(missing):
-    points, components = gmm5().sample_labelled(2_500, rng(1))
+def test_a_removed_mode_is_not_covered(missing):
+    points, components = gmm5().sample_labelled(N, rng(1))
     assert modes.modes_covered(gmm5(), points) == 5
-    x = torch.cat([points[components != missing], gmm5().means[[missing]].float()])
+    assert modes.modes_covered(gmm5(), points[components != missing]) == 4
+
+
+def test_one_stray_covers_a_mode_by_the_published_rule_only():
+    points, components = gmm5().sample_labelled(2_500, rng(1))
+    x = torch.cat([points[components != 4], gmm5().means[4:].float()])
     assert modes.modes_covered(gmm5(), x, least=0) == 5
     assert modes.modes_covered(gmm5(), x) == 4
 
 
+@pytest.mark.parametrize("least", [0.0, 0.1])
+def test_an_empty_mode_is_covered_by_no_rule(least):
+    x = torch.zeros(3, 2)  # so few that the share due to a mode is below one point
+    assert modes.modes_covered(gmm5(), x, least=least) == 1
+
+
 def test_mode_kl_is_scipys_entropy_of_the_histogram_in_the_published_direction():
-    x = ring8().sample_given(torch.tensor([0] * 10 + [1] * 20 + [2] * 30), rng(0))
+    x = ring8().sample_given(torch.tensor([0] * 10 + [1] * 20 + [2] * 30), rng())
     expected = entropy([10, 20, 30, 0, 0, 0, 0, 0], ring8().weights.numpy())
     assert modes.mode_kl(ring8(), x) == pytest.approx(expected)
     alone = gmm5().means[:1].float().expand(10, 2)  # all mass on the first mode
@@ -46,7 +77,7 @@ def test_mode_kl_is_scipys_entropy_of_the_histogram_in_the_published_direction()
 
 
 def test_radius_ratio_of_the_truth_is_one_and_a_shrunken_mode_alone_has_less():
-    points, components = ring8().sample_labelled(N, rng(0))
+    points, components = ring8().sample_labelled(N, rng())
     before = modes.radius_ratio(ring8(), points)
     # a squared radius over 2 has mean 1 and variance 1; about N / 8 points a mode
     assert (before - 1).abs().max() < 4 / math.sqrt(N / 8)
@@ -57,8 +88,12 @@ def test_radius_ratio_of_the_truth_is_one_and_a_shrunken_mode_alone_has_less():
     assert torch.allclose(after, before * shrink.double() ** 2, rtol=1e-4)
 
 
-def test_log_likelihood_agrees_with_torch():
-    truth = gmm5().sample(N, rng(0))
+def test_log_likelihood_of_the_truth_is_minus_its_entropy(truth):
+    error = gmm5().log_prob(truth).std().item() / math.sqrt(N)
+    assert modes.log_likelihood(gmm5(), truth) == pytest.approx(-gmm5().entropy(), abs=4 * error)
+
+
+def test_log_likelihood_agrees_with_torch(truth):
     normal = torch.distributions.MultivariateNormal(ONE.means[0], ONE.covariances[0])
     expected = normal.log_prob(truth.double()).mean().item()
     assert modes.log_likelihood(ONE, truth) == pytest.approx(expected, rel=1e-9)
