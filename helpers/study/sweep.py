@@ -6,6 +6,7 @@ at what is there and does the rest, so killing one costs what was under way and 
 """
 
 import contextlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -106,6 +107,9 @@ def _processes(workers: int, scheduler: str) -> Iterator[None]:
             stack.enter_context(_client(scheduler))
             options = {"backend": "dask"}
         stack.enter_context(joblib.parallel_config(**options))
+        stack.enter_context(warnings.catch_warnings())
+        # joblib replaces a process that has grown, after its task, and warns of it.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         try:
             yield
         except joblib.externals.loky.process_executor.TerminatedWorkerError:
