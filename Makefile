@@ -78,5 +78,5 @@ format: $(READY) ## put code and notebooks into the common format
 	$(PY) -m ruff format
 
 clean: ## remove build products and caches; keeps .venv
-	rm -rf build data/cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf build data/cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
-"""Two ways to five Gaussians: the helpers behind the notebooks. Read the core top to bottom.
+"""Two ways to five Gaussians: the helpers behind the notebooks. Imports go one way:
 
-targets → models, objectives → training → recipes, experiments → runs, recorder → metrics, plots,
-maps, animation → claims
+files → models, objectives → targets → training, recipes, experiments → metrics, plots → maps,
+claims → animation → runs → recorder, samples
 
-The plug-ins beside it: `engine` takes the same steps faster, `images` brings image sets as
-targets, `study` measures many runs, `app` shows all of it in a browser, `cli` in a terminal.
+Around this core, plug-ins that it never imports: `engine` takes the same steps faster, `images`
+brings image datasets as targets, `study` measures many runs, `app` shows all of it in a browser,
+and `cli` in a terminal.
 """

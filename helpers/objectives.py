@@ -24,7 +24,7 @@ Network = Callable[[Tensor], Tensor]
 
 
 class Terms(NamedTuple):
-    """A VAE's loss and its two parts, each (n,) before averaging, in nats."""
+    """A VAE's loss, and the ELBO's two terms beside it, each (n,) before averaging, in nats."""
 
     loss: Tensor
     reconstruction: Tensor  # −log p(x | z)

@@ -172,14 +172,14 @@ def widened(recipe: Recipe, width: int) -> Recipe:
 
     Raises BadRecipe for a width out of bounds.
     """
-    names = ("encoder", "decoder") if recipe.family == "vae" else ("generator", "discriminator")
+    names = WIDTHS[recipe.family]
     sizes = {name: tuple(n * width // 64 for n in getattr(recipe, name)) for name in names}
     other = replace(recipe, **sizes)
     return recipe if other == recipe else replace(other, name=f"{recipe.name}-width-{width}")
 
 
 def from_dict(values: dict) -> Recipe:
-    """Read back what `dataclasses.asdict` wrote, after a way through JSON."""
+    """Read back what `to_dict` wrote, also after a way through JSON."""
     kind = KINDS[values["family"]]
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 

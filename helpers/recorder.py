@@ -15,7 +15,7 @@ from helpers.targets import DATA_SEED, Draws, Labelled, Target
 from helpers.training import PLAIN, Engine, Snapshot, stream
 
 PROBE_SEED = 17  # the noise that every film and every curve of quality looks at
-SAVE_EVERY = 25  # epochs; what a power cut can cost
+SAVE_EVERY = 25  # epochs; what a killed process can cost
 
 
 class Probe:

@@ -26,7 +26,7 @@ from helpers.targets import DATA_SEED, Target
 from helpers.training import TRAINING_VERSION
 
 PARTS = {"recipe", "target", "seed", "complete", "training_version", "metrics", "history"}
-NAMES = ("model", "critic")  # of a run's networks in the file of its weights
+NAMES = ("model", "critic")  # of networks in the file of weights: "critic" is any discriminator
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every part, so that equal runs are equal files
 AGAIN = "train the run again"
 
@@ -166,7 +166,8 @@ def finished(
 
     A named recipe may have changed since, of which `load` gives notice; one without a fixed
     meaning, as `gan-custom`, must be the very same. `current` wants one that today's training
-    would give, `weights` one whose weights are kept. Raises BadRun for a damaged file.
+    would give, `weights` one whose weights are kept. Raises BadRun for a damaged file; with
+    `weights` it counts as missing.
     """
     stem = stem_of(recipe, target, seed)
     if not file_of(stem).exists() or (weights and not has_weights(stem)):

@@ -49,7 +49,9 @@ class Draws(NamedTuple):
 class Target(Protocol):
     """What a model can learn: it says itself how it is drawn and which networks suit it.
 
-    One with an `evaluator(draws)` of its own also says how its samples are scored.
+    A plug-in's class also has NAMES, `named(name)` (None for a name it does not know) and
+    `from_definition(definition)`; one of images has `most`. Optional are `evaluator(draws)`, how
+    samples are scored, and `scene()`, how a film of it is drawn.
     """
 
     name: str
@@ -293,7 +295,7 @@ MIXTURES = {"gmm5": gmm5, "ring8": ring8, "grid25": grid25}
 def named(name: str) -> Target:
     """A mixture by name, the mixture in a JSON file, or what a plug-in knows by that name.
 
-    A file that exists is a file, whatever its name. Raises BadTarget.
+    A file that exists comes before a plug-in's name. Raises BadTarget.
     """
     if name in MIXTURES:
         return MIXTURES[name]()

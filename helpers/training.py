@@ -281,15 +281,15 @@ def train_all(
         member: train(step, train_points, validation, generator=g, probe=probe, resume=resume)
         for member, (step, g, resume) in enumerate(zip(steps, generators, resumes, strict=True))
     }
-    each = ThreadPoolExecutor(threads).map if threads > 1 else map
-    while True:
-        epochs = each(lambda training: next(training, None), running.values())
-        found = zip(running, epochs, strict=True)
-        snapshots = {member: snapshot for member, snapshot in found if snapshot is not None}
-        if not snapshots:
-            return
-        running = {member: running[member] for member in snapshots}
-        yield snapshots
+    with ThreadPoolExecutor(threads) as pool:
+        each = pool.map if threads > 1 else map
+        while running:
+            epochs = each(lambda training: next(training, None), running.values())
+            found = dict(zip(running, epochs, strict=True))
+            snapshots = {member: s for member, s in found.items() if s is not None}
+            running = {member: running[member] for member in snapshots}
+            if snapshots:
+                yield snapshots
 
 
 class Engine(NamedTuple):
@@ -409,6 +409,8 @@ def read_clock(device: torch.device) -> float:
     """Seconds, once the device has done what it was asked."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter()
 
 
@@ -443,7 +445,10 @@ def choose_device(name: str = "auto") -> torch.device:
     present["cpu"] = True
     if name == "auto":
         name = next(kind for kind, there in present.items() if there)
-    if not present.get(name.split(":")[0], False):
+    kind, colon, number = name.partition(":")
+    many = torch.cuda.device_count() if kind == "cuda" else 0
+    numbered = not colon or (number.isdecimal() and int(number) < many)
+    if not (present.get(kind, False) and numbered):
         there = [kind for kind, is_there in present.items() if is_there]
         raise ValueError(f"device {name!r}: not present; choose auto or one of {', '.join(there)}")
     return torch.device(name)

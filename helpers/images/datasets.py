@@ -59,6 +59,8 @@ class ImageDataset:
             source, size, most = (definition[key] for key in ("source", "size", "most"))
         except KeyError as missing:
             raise BadImages(f"images: no {missing}; give source, size and most") from None
+        if not (isinstance(source, str) and isinstance(size, int) and isinstance(most, int)):
+            raise BadImages("images: source must be a name or folder, size and most whole numbers")
         return cls(source, size, SOURCES.get(source, FOLDER).channels, most)
 
     def definition(self) -> dict:
