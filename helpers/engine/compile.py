@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -71,11 +72,22 @@ class compiled:
             return self.plain(*inputs)
 
     def _compile(self, *inputs: Tensor) -> Callable:
-        os.environ.setdefault(CACHE, str(REPOSITORY / "data" / "cache" / "compiled"))
+        choose_cache()
         copies = [t.clone() for t in inputs]  # tracing runs the function, which may change them
         graph = make_fx(lambda *t: (self.plain(*t),), decomposition_table=rules(self.large))
         code = machine_code(graph(*copies), copies)
         return lambda *t: code(*t)[0]  # the only one of its results
+
+
+def choose_cache() -> None:
+    """Keep compiled code in the project, apart for what a processor can do, unless told where.
+
+    PyTorch's own choice, a folder that all projects share, may hold code of other capabilities.
+    """
+    given = os.environ.get(CACHE, "")
+    if not given or Path(given).name.startswith("torchinductor_"):
+        able = torch.backends.cpu.get_cpu_capability()  # AVX2, for instance
+        os.environ[CACHE] = str(REPOSITORY / "data" / "cache" / "compiled" / able)
 
 
 def machine_code(graph: GraphModule, inputs: list[Tensor]) -> Callable:

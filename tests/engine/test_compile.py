@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.engine import compile as compiling
-from helpers.engine.compile import CACHE, accelerated, compiled, known, replayed
+from helpers.engine.compile import CACHE, accelerated, choose_cache, compiled, known, replayed
 from helpers.files import REPOSITORY
 
 PROGRAM = """
@@ -65,6 +65,18 @@ def test_the_next_start_finds_what_this_one_compiled(monkeypatch):
     compiled(lambda x: x.copy_(2 * x).sum())(torch.ones(3))
     assert os.environ[CACHE].startswith(str(REPOSITORY))
     assert start() == ["6.0 [2.0, 2.0, 2.0] 1"]
+
+
+def test_code_for_other_processors_is_kept_apart_and_a_named_folder_stays(monkeypatch, tmp_path):
+    """PyTorch's own choice is shared by all projects, and by all capabilities of one processor."""
+    able = torch.backends.cpu.get_cpu_capability()
+    for given in ("", str(tmp_path / "torchinductor_somebody")):
+        monkeypatch.setenv(CACHE, given)
+        choose_cache()
+        assert os.environ[CACHE].endswith(os.path.join("cache", "compiled", able))
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    choose_cache()
+    assert os.environ[CACHE] == str(tmp_path)
 
 
 def test_really_without_a_compiler(tmp_path):
