@@ -5,6 +5,7 @@ a bitmap; each frame restores it and draws the moving artists on top. Frames go 
 the encoder, so a film never needs more memory than one picture.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -40,6 +41,10 @@ STILLS = 6  # epochs in a filmstrip
 CODES: maps.Extent = (-4.0, 4.0, -4.0, 4.0)
 LEGEND_ENTRIES = 10  # more components than these would not fit beside the panels
 TRUTH = 1 - exp(-4.5)  # a plane Gaussian's mass within Mahalanobis distance 3
+
+
+class EncoderFailed(OSError):
+    """The encoder ended before the film did."""
 
 
 class Scene(Protocol):
@@ -104,7 +109,8 @@ def film(scene: Scene, frames: Sequence, path: Path, fps: int = 25) -> Path:
     """Encode the frames as H.264 and write the last one beside the film as a PNG poster.
 
     Raises ValueError when there are no frames or a side of the figure is an odd number of
-    pixels. An interrupted film leaves no file, and an earlier one as it was.
+    pixels, NotWritten when it cannot be encoded. An interrupted film leaves no file, and an
+    earlier one as it was.
     """
     _check_some(frames, path)
     with replacing(path) as film_file, replacing(path.with_suffix(".png")) as poster_file:
@@ -143,17 +149,36 @@ def filmstrip(scene: Scene, frames: Sequence, epochs: Sequence[int], path: Path)
 
 
 def _encode(drawn: Iterator[np.ndarray], size: tuple[int, int], path: Path, fps: int) -> np.ndarray:
-    """Send pictures to the encoder as they are drawn; returns the last."""
+    """Send pictures to the encoder as they are drawn; returns the last.
+
+    Raises EncoderFailed unless the film then holds them all: an encoder may fail at its end alone.
+    """
     pixels = {"pix_fmt_in": "rgba", "pix_fmt_out": "yuv420p", "macro_block_size": 2}
     coding = {"codec": "libx264", "quality": None, "output_params": ENCODER}
-    writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
-    writer.send(None)
+    coding |= {"ffmpeg_log_level": "quiet"}
+    sent, last = 0, None
+    with (
+        contextlib.closing(
+            imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
+        ) as writer,
+        contextlib.suppress(OSError),
+    ):  # the encoder has gone: counted below
+        writer.send(None)
+        for last in drawn:
+            writer.send(last)
+            sent += 1
+        last = last.copy()
+    if (held := _held(path)) != sent or last is None:
+        raise EncoderFailed(f"the encoder kept {held} of {sent} pictures; is the disk full?")
+    return last
+
+
+def _held(path: Path) -> int:
+    """Pictures in a film; none where it cannot be played."""
     try:
-        for picture in drawn:
-            writer.send(picture)
-        return picture.copy()
-    finally:
-        writer.close()
+        return imageio_ffmpeg.count_frames_and_secs(str(path))[0]
+    except (OSError, RuntimeError):
+        return 0
 
 
 def _even_size(figure: Figure) -> tuple[int, int]:

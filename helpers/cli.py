@@ -23,6 +23,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 from helpers import experiments, files, recipes
 
 PROGRAM = "python -m helpers"
+WIDEST = 5_000  # units, where the assignment has 64
+MOST = 10_000_000  # of what is counted
 RESUMES = "; epochs done are saved: the same command with --resume goes on"
 FAILURES = (ValueError, OSError, ArithmeticError, MemoryError, RuntimeError)
 # RuntimeErrors that are no mistake in the code; by name, as their modules take long to import.
@@ -31,6 +33,11 @@ ACCIDENTS = ("LostWorker", "NoCluster", "OutOfMemoryError")
 
 class BadCommand(ValueError):
     """A command line that cannot be followed; the message says what to change."""
+
+
+def _one(metavar: str, read: Callable[[list[str]], object]) -> PrimitiveConstructorSpec:
+    """What reads a value of one word; `read` raises ValueError."""
+    return PrimitiveConstructorSpec(1, metavar, read, lambda value: True, lambda v: [str(v)])
 
 
 def _whole(least: int, most: int) -> PrimitiveConstructorSpec:
@@ -42,19 +49,31 @@ def _whole(least: int, most: int) -> PrimitiveConstructorSpec:
             raise ValueError(f"{value} is not from {least} to {most}")
         return value
 
-    return PrimitiveConstructorSpec(1, "INT", read, lambda value: True, lambda value: [str(value)])
+    return _one("INT", read)
+
+
+def _path(metavar: str, ending: str = "") -> PrimitiveConstructorSpec:
+    """What reads a path, with that ending where one is given."""
+
+    def read(words: list[str]) -> Path:
+        if not words[0].strip():
+            raise ValueError("no path; give one, or leave it out")
+        if not words[0].endswith(ending):
+            raise ValueError(f"{words[0]} must end in {ending}")
+        return Path(words[0])
+
+    return _one(metavar, read)
 
 
 Seed = Annotated[int, _whole(0, 2**63 - 1)]
-Count = Annotated[int, _whole(1, 10_000_000)]
+Count = Annotated[int, _whole(1, MOST)]
 Recipe = Annotated[str, Positional, arg(metavar="RECIPE", help="a name from `list`")]
 Run = Annotated[str, Positional, arg(metavar="RUN", help="a recipe, recipe/seed7 or a path")]
 Source = Annotated[str, Positional, arg(metavar="SAMPLES", help="a .npy file (n, 2), or a run")]
 Names = Annotated[tuple[str, ...], Positional, arg(metavar="NAME ...")]
 Target = Annotated[str, arg(help="a name from `list`, a JSON file or a folder of images")]
-Samples = Annotated[Count, arg(aliases=["-n"], help="samples of a run")]
-Folder = Annotated[Path | None, arg(metavar="DIR")]
-Workers = Annotated[Count, arg(help="processes")]
+Folder = Annotated[Path | None, _path("DIR")]
+Workers = Annotated[int, _whole(1, 1_000), arg(help="processes")]
 Plain = Annotated[bool, arg(help="do not compile the steps: slower, but starts at once")]
 Json = Annotated[bool, arg(help="print JSON instead of a table")]
 
@@ -125,7 +144,7 @@ class Training:
     target: Target = "gmm5"
     seed: Seed = 5  # of weights and noise
     preset: str = "laptop"  # tiny, laptop or gpu: another size of images and networks
-    images: Annotated[int | None, _whole(1, 10_000_000)] = None  # so many of a dataset at most
+    images: Annotated[int | None, _whole(1, MOST)] = None  # so many of a dataset at most
     device: str = "auto"  # auto, cuda, mps or cpu
     plain: Plain = False
     resume: bool = False  # go on where it was interrupted
@@ -165,6 +184,11 @@ def _train(base: recipes.Recipe, options: Training, numbers: dict) -> None:
         if value == ():
             raise BadCommand(f"--{name.replace('_', '-')}: needs a value")
     size = experiments.preset(options.preset)
+    if base.domain != "images" and size is not experiments.preset("laptop"):
+        raise BadCommand(
+            f"--preset {size.name}: sizes recipes for images, and {base.name} is for the plane; "
+            "leave it out, and give --epochs or widths instead"
+        )
     recipe = recipes.changed(experiments.at_preset(base, size), **numbers)
     with _reporter(options.status) as report:
         target = _target(options, size)
@@ -248,24 +272,29 @@ def list_all() -> None:
 
 def sample(
     run: Run,
-    output: Annotated[Path, arg(aliases=["-o"], metavar="FILE.npy", help="of shape (n, d)")],
-    n: Samples = 100_000,
+    output: Annotated[Path, _path("FILE.npy", ".npy"), arg(aliases=["-o"], help="of shape (n, d)")],
+    n: Annotated[Count, arg(aliases=["-n"], help="how many")] = 100_000,
     seed: Annotated[Seed, arg(help="of noise")] = 0,
 ) -> None:
     """Draw samples from a saved run."""
-    if output.suffix != ".npy":
-        raise BadCommand(f"--output {output}: must end in .npy")
     from helpers import runs, samples, training
 
     found = runs.find(run)
+    files.check_place(output)
     samples.write(output, found.sample(n, training.stream(seed)))
     print(f"{n:,} samples of {found.recipe.name}, seed {found.seed}, in {output}")
 
 
 def evaluate(
     source: Source,
-    target: Annotated[str, arg(help="instead of the run's, or of gmm5")] = "",
-    n: Samples = 100_000,
+    target: Annotated[
+        str | None,
+        _one("STR", lambda words: words[0]),
+        arg(help="instead of the run's, or of gmm5"),
+    ] = None,
+    n: Annotated[
+        int | None, _whole(1, MOST), arg(aliases=["-n"], help="samples of a run; else 100000")
+    ] = None,
     seed: Annotated[Seed, arg(help="of the reference samples")] = 1,
     json: Json = False,
 ) -> None:
@@ -279,18 +308,38 @@ def evaluate(
 
 
 def film(
-    run: Run, output: Annotated[Path | None, arg(aliases=["-o"], metavar="FILE.mp4")] = None
+    run: Run,
+    output: Annotated[Path | None, _path("FILE.mp4", ".mp4"), arg(aliases=["-o"])] = None,
+    train: Annotated[bool, arg(help="train a run again whose snapshots are not kept")] = False,
 ) -> None:
     """Draw the film of a run that was trained on this machine; without -o it is in media."""
-    if output and output.suffix != ".mp4":
-        raise BadCommand(f"--output {output}: must end in .mp4")
     from helpers import animation, recorder, runs
 
     found = runs.find(run)
+    if not found.has_frames:
+        found = _trained_again(found, train)
     probe = recorder.probe_of(found.recipe, found.target, found.target.draws())
     output = output or files.output("media", f"{found.recipe.name}.mp4")
     for made in animation.film_run(found, probe, output):
         print(f"{made}: {made.stat().st_size / 1e6:.2f} MB")
+
+
+def _trained_again(run, allowed: bool):
+    """The same training in `build/film`, for its snapshots; the run itself stays as it is."""
+    minutes = run.history["seconds"][-1] / 60
+    if not allowed:
+        raise BadCommand(
+            f"{run.recipe.name}, seed {run.seed}: its snapshots, of which films are drawn, are not "
+            f"kept; --train trains it again, about {max(minutes, 1):.0f} min, and leaves the run "
+            "as it is"
+        )
+    from helpers import recorder, runs
+    from helpers.engine.members import FAST
+
+    name = runs.folder(run.recipe, run.target).name
+    stem = files.output("build", "film", name, f"seed{run.seed}")
+    seeds, options = (run.seed,), {"stems": [stem], "resume": True, "engine": FAST}
+    return recorder.train(run.recipe, run.target, seeds, **options)[0]
 
 
 def sweep(
@@ -306,6 +355,9 @@ def sweep(
     """Train recipes, or all, from many seeds; started again, it goes on where it was."""
     if not names:
         raise BadCommand("missing: NAME; give recipes from `list`, or all")
+    for width in widths:
+        if not 1 <= width <= WIDEST:
+            raise BadCommand(f"--widths {width}: must be from 1 to {WIDEST}")
     from helpers import targets, training
     from helpers.engine.members import FAST
     from helpers.study import sweep
@@ -326,6 +378,7 @@ def evidence(
     """Measure anew what the answers rest on, data/evidence, or those records that are named."""
     from helpers.study import summaries, sweep
 
+    summaries.check_names(names)
     if train:
         for line in sweep.sweep(summaries.trainings(), workers, refresh=True):
             print(line, flush=True)

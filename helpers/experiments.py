@@ -6,7 +6,7 @@ PyTorch, so that a command line or a page can list it at once.
 
 from dataclasses import dataclass, replace
 
-from helpers.recipes import WIDTHS, BadRecipe, GANRecipe, Recipe, VAERecipe
+from helpers.recipes import WIDTHS, BadRecipe, GANRecipe, Recipe, VAERecipe, unknown
 
 TARGETS = {
     "gmm5": "five Gaussians in the plane, the assignment's",
@@ -282,11 +282,11 @@ def at_preset(recipe: Recipe, preset: Preset) -> Recipe:
 def named(name: str) -> Recipe:
     """The recipe of that name, or of the name that `at_preset` gave it.
 
-    Raises BadRecipe with the list of names.
+    Raises BadRecipe with the names that are nearest.
     """
     base, _, size = name.rpartition("-")
     if name in RECIPES:
         return RECIPES[name]
     if base in RECIPES and size in PRESETS:
         return at_preset(RECIPES[base], PRESETS[size])
-    raise BadRecipe(f"{name}: no such recipe; choose one of {', '.join(RECIPES)}")
+    raise BadRecipe(unknown(name, RECIPES, "recipe", "list` shows all"))

@@ -9,11 +9,20 @@ import contextlib
 import json
 import math
 import os
+import platform
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+HIDDEN = ".~"  # what the names of files that are being written begin with
+HOST = re.sub(r"\W", "_", platform.node())  # several machines may share a folder
+DAY = 86_400  # seconds, after which another machine's temporary file is nobody's
+ROOM = 1_000_000  # bytes that must be free where a file is to be written
 
 
 def _written(*parts: str) -> Path:
@@ -21,9 +30,10 @@ def _written(*parts: str) -> Path:
 
 
 def output(*parts: str) -> Path:
-    """The path to write to; its folder is created."""
+    """The path to write to; its folder is created. Raises NotWritten where it cannot be."""
     path = _written(*parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -33,23 +43,93 @@ def existing(*parts: str) -> Path:
     return path if path.exists() else REPOSITORY.joinpath(*parts)
 
 
+class NotWritten(OSError):
+    """A file that cannot be written; the message says which, why, and what to do."""
+
+
+class Unreadable(ValueError):
+    """A file that is missing or damaged; the message says which and why."""
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A hidden temporary path beside `path`, which takes its place when the block succeeds.
 
     Whoever reads finds the old file or the new, never half of one. Each call has a path of its
-    own, so threads and processes cannot meet in it.
+    own, so threads and processes cannot meet in it. Raises NotWritten where the place or the disk
+    does not allow it; what was there before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _told(path), _temporary(path) as temporary:
         yield temporary
         temporary.chmod(0o644)  # mkstemp makes files that only their owner may read
         os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what a system says of a file that cannot be written into a line for people."""
+    try:
+        yield
+    except NotWritten:
+        raise
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())[:120]
+        raise NotWritten(
+            f"{path}: cannot be written ({reason}); free space or choose another place; what was "
+            "saved before is kept"
+        ) from error
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        raise NotWritten(f"{path}: a folder is in the way; move it or choose another place")
+    for folder in path.parents:
+        if folder.exists() and not folder.is_dir():
+            raise NotWritten(f"{path}: {folder} is a file, no folder; choose another place")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    prefix = f"{HIDDEN}{HOST}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        temporary.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Raise NotWritten now where `replacing` would later: before hours of work, not after."""
+    new = not path.parent.exists()
+    with contextlib.suppress(_Enough), replacing(path) as temporary:
+        temporary.write_bytes(bytes(ROOM))
+        raise _Enough
+    if new:
+        with contextlib.suppress(OSError):  # somebody else has begun to use it
+            path.parent.rmdir()
+
+
+class _Enough(Exception):
+    """Leaves a block without what it was for."""
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed processes have left in a folder."""
+    for path in folder.glob(f"{HIDDEN}*"):
+        with contextlib.suppress(OSError, ValueError):
+            host, number, _ = path.name.removeprefix(HIDDEN).split("-", 2)
+            here = host == HOST and not psutil.pid_exists(int(number))
+            if here or time.time() - path.stat().st_mtime > DAY:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def optional() -> Iterator[None]:
+    """For what only saves time later: where it cannot be written, say so and go on."""
+    try:
+        yield
+    except NotWritten as error:
+        print(f"not kept: {error}", flush=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,6 +141,28 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: object) -> None:
     """Write `values` as JSON; what is not finite becomes null, as JSON has no name for it."""
     write_text(path, as_json(values) + "\n")
+
+
+def read_json(path: Path):
+    """What a JSON file holds. Raises Unreadable where it is missing or damaged."""
+    try:
+        return parse_json(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise Unreadable(f"{path}: no such file") from None
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parse_json(text: bytes, source: str):
+    """What JSON text holds. Raises Unreadable for anything else, brackets without end included."""
+    try:
+        return json.loads(text.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"{source}: not JSON ({error.msg} at line {error.lineno})") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{source}: not JSON (no UTF-8 text)") from None
+    except (ValueError, RecursionError):  # integers of thousands of digits, brackets without end
+        raise Unreadable(f"{source}: not JSON of sensible size") from None
 
 
 def as_json(values: object) -> str:

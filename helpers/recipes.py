@@ -4,9 +4,13 @@
 `objectives.build` its objective, `training.settings` the settings. Nothing here needs PyTorch.
 """
 
+import difflib
+import hashlib
+import json
 import math
+import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 
 BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "latent": (1, 10_000),
@@ -21,20 +25,28 @@ BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "beta": (0, 1e6),
     "beta_start": (0, 1e6),
     "beta1": (0, 0.999),
-    "average": (0, 1 - 1e-9),
+    "average": (0, 0.999999),
     "discriminator_steps": (1, 10_000),
     "penalty": (0, 1e6),
     "penalty_end": (0, 1e6),
     "frozen": (0, 100),
     "leak": (0, 1),
 }
-
-
+NAME = re.compile(r"\w[\w.-]{0,99}")
+LAYERS = 12  # hidden ones, at the most
+PENALISED = ("wgan-gp", "relativistic")  # objectives with a gradient penalty
 WIDTHS = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator")}
 
 
 class BadRecipe(ValueError):
     """A recipe, or a value in one, that cannot be used; the message says what is possible."""
+
+
+def unknown(name: str, known: Iterable[str], kind: str, remedy: str) -> str:
+    """One line for a name that nothing bears, with the nearest three of those that exist."""
+    near = difflib.get_close_matches(name, known, 3, cutoff=0.6)
+    meant = f"did you mean {', '.join(near)}? " if near else ""
+    return f"{name[:80]}: no such {kind}; {meant}`python -m helpers {remedy}"
 
 
 def choice(default, reason: str, unit: str = "", options: Iterable[str] = ()):
@@ -56,17 +68,36 @@ class Recipe:
     learning_rate: float = choice(1e-3, "then down to zero along half a cosine")
 
     def __post_init__(self):
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):  # names files
+            raise BadRecipe(f"name {str(self.name)[:40]!r}: give letters, digits, - and . alone")
         for f in fields(self):
             options, value = f.metadata.get("options"), getattr(self, f.name)
+            _check_kind(f, value)
             if options and value not in options:
                 raise BadRecipe(f"{f.name} = {value!r}: choose one of {', '.join(options)}")
             if f.name in BOUNDS:
                 _check_bounds(f.name, value)
 
 
+def _check_kind(field: Field, value) -> None:
+    """Raise BadRecipe where a value is not of its field's type, as in a damaged record."""
+    usual = field.default
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(usual, tuple):
+        good = isinstance(value, tuple) and all(type(width) is int for width in value)
+    elif isinstance(usual, float):
+        good = number
+    else:
+        good = isinstance(usual, type(value)) or usual is MISSING
+    if not good:
+        raise BadRecipe(f"{field.name} = {str(value)[:40]}: give one like {usual!r}")
+
+
 def _check_bounds(name: str, value) -> None:
     least, most = BOUNDS[name]
     values = value if isinstance(value, tuple) else (value,)
+    if not 0 < len(values) <= LAYERS:
+        raise BadRecipe(f"{name}: {len(values)} layers; must be from 1 to {LAYERS}")
     bad = [v for v in values if not (least <= v <= most and math.isfinite(v))]  # NaN is bad too
     if bad:
         range_ = f"at least {least}" if most == math.inf else f"from {least:g} to {most:g}"
@@ -91,6 +122,19 @@ class VAERecipe(Recipe):
     decoder: tuple[int, ...] = choice((64, 128), "the assignment's", "units a hidden layer")
     beta: float = choice(1.0, "the ELBO proper; the end of the schedule")
     beta_start: float = choice(1.0, "no schedule unless it differs from beta")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.samples > 1 and self.objective != "iwae":
+            raise BadRecipe(
+                f"samples = {self.samples}: {self.objective} takes one code a point; give "
+                "objective iwae with it"
+            )
+        if (self.beta, self.beta_start) != (1, 1) and self.objective != "elbo":
+            raise BadRecipe(
+                f"beta = {self.beta:g}, beta_start = {self.beta_start:g}: {self.objective} weighs "
+                "no KL; leave them out, or give objective elbo"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +184,21 @@ class GANRecipe(Recipe):
                 f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "
                 "constant factor, which zero has not; give both or neither"
             )
+        if self.penalty and self.objective not in PENALISED:
+            raise BadRecipe(
+                f"penalty = {self.penalty:g}: {self.objective} has none; leave it out, or give "
+                f"objective {' or '.join(PENALISED)}"
+            )
+        if not self.penalty and self.objective == "wgan-gp":
+            raise BadRecipe(
+                "penalty = 0: without it the critic of wgan-gp grows without bound; give penalty "
+                "and penalty_end, for instance 10"
+            )
+        if self.frozen and not self.start:
+            raise BadRecipe(
+                f"frozen = {self.frozen}: fresh layers would never learn; give start with it, a "
+                "VAE's recipe"
+            )
         if self.leak != 0.2 and self.activation == "relu":
             raise BadRecipe(f"leak = {self.leak:g}: a relu has none; give activation leaky with it")
         if self.frozen > len(self.generator):
@@ -153,7 +212,9 @@ KINDS = {"vae": VAERecipe, "gan": GANRecipe}
 
 
 def changed(recipe: Recipe, **values) -> Recipe:
-    """The recipe with other values, named `<name>-custom` if any value really differs.
+    """The recipe with other values, named after them if any differs and no name is given.
+
+    The name, `<name>-custom-<six hex digits>`, is another for each set of numbers.
 
     Raises BadRecipe for a value out of bounds, or one that this family does not have.
     """
@@ -164,7 +225,13 @@ def changed(recipe: Recipe, **values) -> Recipe:
             "leave it out or take a recipe of the other family"
         )
     other = replace(recipe, **values)
-    return recipe if other == recipe else replace(other, name=f"{recipe.name}-custom")
+    if other == recipe:
+        return recipe
+    if "name" in values:
+        return other
+    numbers = json.dumps({k: v for k, v in asdict(other).items() if k not in ("name", "idea")})
+    digest = hashlib.sha256(numbers.encode()).hexdigest()[:6]
+    return replace(other, name=f"{recipe.name}-custom-{digest}")
 
 
 def widened(recipe: Recipe, width: int) -> Recipe:
@@ -179,9 +246,12 @@ def widened(recipe: Recipe, width: int) -> Recipe:
 
 
 def from_dict(values: dict) -> Recipe:
-    """Read back what `to_dict` wrote, also after a way through JSON."""
-    kind = KINDS[values["family"]]
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    """Read back what `to_dict` wrote, also after a way through JSON. Raises BadRecipe."""
+    try:
+        kind = KINDS[values["family"]]
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadRecipe(f"not a recipe ({error})") from None
 
 
 def to_dict(recipe: Recipe) -> dict:

@@ -1,6 +1,7 @@
 """Training a recipe and keeping what comes of it: history, film, scores, also when interrupted."""
 
 import contextlib
+import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -9,12 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from helpers import experiments, files, models, recipes, runs, training
+from helpers import experiments, files, memory, models, recipes, runs, training
 from helpers.metrics.evaluator import evaluator
 from helpers.targets import DATA_SEED, Draws, Labelled, Target
 from helpers.training import PLAIN, Engine, Snapshot, stream
 
 PROBE_SEED = 17  # the noise that every film and every curve of quality looks at
+PARTS = ("identity", "state", "rows", "frames")  # of a checkpoint
 SAVE_EVERY = 25  # epochs; what a killed process can cost
 
 
@@ -47,7 +49,7 @@ def probe_of(recipe: recipes.Recipe, target: Target, draws: Draws, device="cpu")
 class Recorder:
     """Watches one training and saves it.
 
-        with Recorder(recipe, target, draws, seed, networks) as recorder:
+        with Recorder(recipe, target, draws, seed, networks, stem) as recorder:
             for snapshot in train(step, ..., probe=recorder.probe):
                 recorder.keep(snapshot)
 
@@ -63,12 +65,11 @@ class Recorder:
         draws: Draws,
         seed: int,
         networks: tuple[nn.Module, ...],
-        stem: Path | None = None,
+        stem: Path,
         processes: int = 1,
     ):
         self.recipe, self.target, self.draws, self.seed = recipe, target, draws, seed
-        self.networks, self.processes = networks, processes
-        self.stem = stem or files.output(*runs.folder(recipe, target).parts, f"seed{seed}")
+        self.networks, self.stem, self.processes = networks, stem, processes
         self.device = next(networks[0].parameters()).device
         self.evaluator = evaluator(target, draws)
         self.probe = probe_of(recipe, target, draws, self.device)
@@ -142,7 +143,7 @@ class Recorder:
     def save_checkpoint(self) -> None:
         """Write all that the training needs to go on, history and frames included, as one file."""
         kept = {"state": self.kept["state"], "rows": self.rows, "frames": self.frames}
-        content = runs.save_tensors({"identity": self._identity(), **kept})
+        content = runs.save_tensors({"identity": self._identity(), **kept})  # PARTS
         runs.pack(self._checkpoint, {"checkpoint.pt": content})
 
     @property
@@ -179,20 +180,39 @@ class Recorder:
         if not self._checkpoint.exists():
             return None
         saved = runs.load_tensors(runs.unpack(self._checkpoint, "checkpoint.pt"), self._checkpoint)
-        if set(saved) != {"identity", "state", "rows", "frames"}:
+        try:
+            theirs, state, rows, frames = (saved[name] for name in PARTS)
+            whole = state["epoch"] == len(rows) - 1 == len(frames)
+            theirs = json.loads(theirs)
+        except Exception:  # values of any form may be in a file
+            whole = False
+        if not whole:
             raise runs.BadRun(f"{self._checkpoint}: damaged; train without --resume")
-        mine, theirs = (json.loads(text) for text in (self._identity(), saved["identity"]))
+        mine = json.loads(self._identity())
         other = [name for name in mine if theirs.get(name) != mine[name]]
         if other:
             raise runs.BadRun(
                 f"{self._checkpoint}: interrupted with another {other[0].replace('_', ' ')}; "
                 "resume with the same numbers, or train without --resume"
             )
-        self.rows, self.frames = saved["rows"], saved["frames"]
-        return saved["state"]
+        self.rows, self.frames = rows, frames
+        return state
 
     def _rewind(self, epoch: int) -> None:
         self.rows, self.frames = self.rows[: epoch + 1], self.frames[:epoch]
+
+
+def place_of(recipe: recipes.Recipe, target: Target, seed: int, stem: Path | None = None) -> Path:
+    """Where a run will be saved, once it is sure that it can be trained and saved there.
+
+    Raises BadRecipe for a recipe that is not for the target, TooLarge for one that does not fit in
+    memory, NotWritten for a place that cannot be written.
+    """
+    recipes.check_domain(recipe, target)
+    memory.check_training(recipe, memory.shape_of(target))
+    stem = stem or files.output(*runs.folder(recipe, target).parts, f"seed{seed}")
+    files.check_place(runs.file_of(stem))
+    return stem
 
 
 def _complete(stem: Path) -> bool:
@@ -223,14 +243,16 @@ def train(
     `watch` is called after each epoch with the first seed's recorder. With `resume` each goes on
     from its last save, if there is one. Interrupting keeps what was reached. On a CPU the seeds
     share the threads that PyTorch may use. `engine` takes the steps: PLAIN, or a faster one.
-    Raises BadRecipe for a recipe that is not for the target, BadRun for a foreign checkpoint.
+    Before anything is trained it raises what `place_of` does, and BadRun for a foreign checkpoint.
     """
-    recipes.check_domain(recipe, target)
+    given = zip(seeds, stems or [None] * len(seeds), strict=True)
+    stems = [place_of(recipe, target, seed, stem) for seed, stem in given]
     draws, streams = target.draws(), [stream(seed) for seed in seeds]
+    _check_turns(recipe, len(draws.train.points))
     place = training.choose_device(device)
     start = partial(starting_networks, recipe, target, draws, device=device, engine=engine)
     built = [start(seed, rng) for seed, rng in zip(seeds, streams, strict=True)]
-    each = zip(seeds, built, stems or [None] * len(seeds), strict=True)
+    each = zip(seeds, built, stems, strict=True)
     recorders = [Recorder(recipe, target, draws, *one) for one in each]
     points = [part.points.to(place) for part in (draws.train, draws.validation)]
     options = {"generators": streams, "probe": recorders[0].probe}
@@ -242,6 +264,15 @@ def train(
         rounds = engine.train_all(engine.build(recipe, built), *points, **options)
         _record(rounds, recorders, watch)
     return [runs.read(recorder.stem) for recorder in recorders]
+
+
+def _check_turns(recipe: recipes.Recipe, points: int) -> None:
+    turns, batches = getattr(recipe, "discriminator_steps", 1), points // recipe.batch
+    if turns > max(batches, 1):
+        raise recipes.BadRecipe(
+            f"discriminator_steps = {turns}: an epoch has {batches} batches, so that the generator "
+            "would hardly learn; lower it, or the batch"
+        )
 
 
 def _record(rounds: Iterator[dict[int, Snapshot]], recorders: list[Recorder], watch) -> None:
@@ -271,6 +302,9 @@ def starting_networks(
         first = experiments.named(recipe.start)
         if first.family != "vae":
             raise recipes.BadRecipe(f"start = {first.name}: has no decoder; name a VAE's recipe")
+        recipes.check_domain(first, target)
+        like = target.networks(first, draws.train.points, training.stream(0))[0].decoder
+        models.start_from_decoder(copy.deepcopy(networks[0]), like)  # before minutes of training
         options = {"device": device, "engine": engine}
         (source,) = load_or_train(first, target, (seed,), weights=True, **options)
         models.start_from_decoder(networks[0], source.model.decoder)

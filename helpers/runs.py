@@ -8,7 +8,6 @@ Beside it lie `seed<k>.frames.zip`, what films are drawn from, and, while a trai
 
 import hashlib
 import io
-import json
 import platform
 import re
 import zipfile
@@ -21,13 +20,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from helpers import experiments, files, recipes, targets
+from helpers import experiments, files, memory, recipes, targets
 from helpers.targets import DATA_SEED, Target
 from helpers.training import TRAINING_VERSION
 
-PARTS = {"recipe", "target", "seed", "complete", "training_version", "metrics", "history"}
+KINDS = {"recipe": dict, "target": dict, "seed": int, "complete": bool, "training_version": int}
+KINDS |= {"metrics": dict, "history": dict}  # what a record must have
 NAMES = ("model", "critic")  # of networks in the file of weights: "critic" is any discriminator
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every part, so that equal runs are equal files
+LARGEST = 2**31  # bytes of a part; a small file can claim to hold any number
 AGAIN = "train the run again"
 
 
@@ -82,12 +83,18 @@ class Run:
         blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
         some = torch.randn(64, 2, generator=blank)  # norms measured on it are overwritten too
         try:
+            memory.check_training(self.recipe, memory.shape_of(self.target))
             networks = self.target.networks(self.recipe, some, blank)
             for network, name in zip(networks, NAMES, strict=False):
                 network.load_state_dict(weights[name])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except Exception as error:  # weights of any form may be in a file
             raise BadRun(f"{file_of(self.stem)}: {_brief(error)}; {AGAIN}") from None
         return networks
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether the snapshots that films are drawn from are kept."""
+        return file_of(self.stem, ".frames.zip").exists()
 
     @cached_property
     def frames(self) -> list[Frame]:
@@ -98,12 +105,19 @@ class Run:
         saved = load_tensors(unpack(path, "frames.pt"), path)
         if saved.get("weights") != self.record.get("weights"):
             raise BadRun(f"{path}: the snapshots of another training; {AGAIN}")
-        rows = ({name: v.float() for name, v in row.items()} for row in saved["frames"])
+        try:
+            rows = [{name: v.float() for name, v in row.items()} for row in saved["frames"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
         return [Frame(epoch, row) for epoch, row in enumerate(rows, start=1)]
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """z ~ N(0, I), then x from the model, decoder noise included: (n, d)."""
+        """z ~ N(0, I), then x from the model, decoder noise included: (n, d).
+
+        Raises TooLarge for more than fit in memory.
+        """
+        memory.check_samples(self.recipe, memory.shape_of(self.target), n)
         z = torch.randn(n, self.model.latent, generator=generator)
         return self.model.draw(z, generator)
 
@@ -136,13 +150,33 @@ def _saved(stem: Path) -> Path:
 def find(name: str) -> Run:
     """A run by `recipe`, `recipe/seed7`, a folder, or the path of its file. Raises BadRun."""
     path = Path(name)
-    if path.suffix == ".zip":
+    if not path.name:  # "", "." or "/"
+        raise BadRun(f"run {name!r}: no name; give a recipe, recipe/seed7 or a path")
+    if path.suffix == ".zip" and not path.is_dir():
         return read(path.with_suffix(""))
     usual = path / f"seed{DATA_SEED}"
-    below = [_saved(Path("data", "runs") / part) for part in (usual, path) if part.name]
-    tried = [*below, usual, *([path] if path.name else [])]
-    likeliest = tried[0] if len(path.parts) <= 1 else tried[1]
-    return read(next((stem for stem in tried if file_of(stem).is_file()), likeliest))
+    tried = [*(_saved(Path("data", "runs") / part) for part in (usual, path)), usual, path]
+    found = next((stem for stem in tried if file_of(stem).is_file()), None)
+    if found is None:
+        base, _, seed = name.partition("/seed")
+        if base in experiments.RECIPES:
+            seed = seed if seed.isdecimal() else DATA_SEED
+            others = [run.partition("/")[2] for run in known() if run.startswith(f"{base}/")]
+            there = f", only from {', '.join(others)}" if others else ""
+            raise BadRun(
+                f"{name}: not trained from seed {seed}{there}; python -m helpers train {base} "
+                f"--seed {seed}"
+            )
+        raise BadRun(recipes.unknown(name, known(), "run", "train RECIPE` makes one"))
+    return read(found)
+
+
+def known() -> list[str]:
+    """What the saved runs are called, as in `gan` and `gan/seed0`."""
+    roots = {files.REPOSITORY / "data" / "runs", files.output("data", "runs")}
+    found = {path.with_suffix("") for root in roots for path in root.glob("*/seed*[0-9].zip")}
+    stems = sorted(f"{stem.parent.name}/{stem.name}" for stem in found)
+    return [*dict.fromkeys(name.partition("/")[0] for name in stems), *stems]
 
 
 def read(stem: Path) -> Run:
@@ -150,9 +184,11 @@ def read(stem: Path) -> Run:
     record = read_record(stem)
     try:
         recipe = recipes.from_dict(record["recipe"])
-        return Run(stem, record, recipe, targets.from_definition(record["target"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        target = targets.from_definition(record["target"], "its target")
+        recipes.check_domain(recipe, target)
+    except ValueError as error:
         raise BadRun(f"{file_of(stem)}: {_brief(error)}; {AGAIN}") from None
+    return Run(stem, record, recipe, target)
 
 
 def finished(
@@ -165,14 +201,20 @@ def finished(
     """Whether a complete run of that recipe, target and seed is on disk.
 
     A named recipe may have changed since, of which `load` gives notice; one without a fixed
-    meaning, as `gan-custom`, must be the very same. `current` wants one that today's training
-    would give, `weights` one whose weights are kept. Raises BadRun for a damaged file; with
-    `weights` it counts as missing.
+    meaning, as `gan-custom-1a2b3c`, must be the very same. `current` wants one that today's
+    training would give, `weights` one whose weights are kept. A damaged file counts as missing,
+    with a notice.
     """
     stem = stem_of(recipe, target, seed)
     if not file_of(stem).exists() or (weights and not has_weights(stem)):
         return False
-    record = read_record(stem)
+    try:
+        record = read_record(stem)
+        if has_weights(stem):
+            read_weights(stem, record)
+    except BadRun as error:
+        print(f"{error}; this counts as missing", flush=True)
+        return False
     there = record["complete"] and record["target"] == target.definition()
     strict = current or recipe.name not in experiments.RECIPES
     return there and not (strict and outdated(record, recipe))
@@ -190,7 +232,7 @@ def outdated(record: dict, recipe: recipes.Recipe) -> str:
     """Why a record no longer is what training the recipe today would give, or an empty string."""
     try:
         saved = recipes.to_dict(recipes.from_dict(record["recipe"]))
-    except (KeyError, TypeError, ValueError):
+    except recipes.BadRecipe:
         return "its recipe cannot be read"
     if saved | {"idea": recipe.idea} != recipes.to_dict(recipe):  # words train nothing
         return "its recipe has changed since"
@@ -213,11 +255,14 @@ def unpack(path: Path, name: str) -> bytes:
     """One part of a zip file; raises BadRun where it is missing or damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(name).file_size > LARGEST:
+                raise MemoryError
             return archive.read(name)
     except FileNotFoundError:
         raise BadRun(f"{path}: no such run; `python -m helpers train RECIPE` makes one") from None
-    except (OSError, KeyError, ValueError, RuntimeError, EOFError, NotImplementedError,
-            zipfile.BadZipFile, zipfile.zlib.error) as error:  # fmt: skip
+    except MemoryError:
+        raise BadRun(f"{path}: damaged (it claims to hold gigabytes); {AGAIN}") from None
+    except Exception as error:  # an archive that is no archive raises nearly anything
         raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
 
 
@@ -234,16 +279,31 @@ def read_record(stem: Path) -> dict:
     """A run's record; raises BadRun where it is missing, damaged or lacks a part."""
     path = file_of(stem)
     try:
-        record = json.loads(unpack(path, "record.json"))
-        missing = PARTS - set(record)
-    except (ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, BadRun):
-            raise
-        raise BadRun(f"{path}: not a run's record ({_brief(error)}); {AGAIN}") from None
-    if missing or not isinstance(record, dict):
-        lacking = ", ".join(sorted(missing)) or "names"
-        raise BadRun(f"{path}: not a run's record (it has no {lacking}); {AGAIN}")
+        record = files.parse_json(unpack(path, "record.json"), f"{path}: its record")
+    except files.Unreadable as error:
+        raise BadRun(f"{error}; {AGAIN}") from None
+    if fault := _fault(record):
+        raise BadRun(f"{path}: not a run's record ({fault}); {AGAIN}")
     return record
+
+
+def _fault(record) -> str:
+    """What is wrong with the form of a record, or an empty string."""
+    if not isinstance(record, dict):
+        return "no names"
+    if missing := [name for name in KINDS if name not in record]:
+        return f"it has no {missing[0]}"
+    wrong = [name for name, kind in KINDS.items() if type(record[name]) is not kind]
+    if wrong or not 0 <= record["seed"] < 2**63:
+        return f"{(*wrong, 'seed')[0]} = {str(record[(*wrong, 'seed')[0]])[:40]}"
+    columns = record["history"].values()
+    if not all(isinstance(c, list) and all(map(_is_value, c)) for c in columns):
+        return "history holds what is no number"
+    return "" if len({len(c) for c in columns}) <= 1 else "columns of unequal length in its history"
+
+
+def _is_value(value) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def read_weights(stem: Path, record: dict) -> dict:
@@ -263,7 +323,7 @@ def has_weights(stem: Path) -> bool:
     try:
         with zipfile.ZipFile(file_of(stem)) as archive:
             return "weights.pt" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # an archive that is no archive raises nearly anything
         return False
 
 

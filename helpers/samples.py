@@ -1,6 +1,6 @@
 """Samples in files, from any model, and scores as plain data and as text."""
 
-import zipfile
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,25 +14,33 @@ from helpers.metrics import scorecard
 from helpers.targets import GaussianMixture
 from helpers.training import stream
 
+MARKS = {True: "✓ inside", False: "✗ outside", None: "says nothing at this n"}
+DRAWN = 100_000  # of a run, unless it is said how many
+
 
 class BadSamples(ValueError):
     """Samples that cannot be read or scored; the message says which and what was expected."""
 
 
-def find(source: str, n: int, target: str = "") -> tuple[Tensor, GaussianMixture]:
+def find(source: str, n: int | None, target: str | None) -> tuple[Tensor, GaussianMixture]:
     """Samples (n, 2) and the target to score them against: of a .npy file, or drawn from a run.
 
-    `target` names another than the run's, or a file's gmm5. Raises BadSamples, BadRun, BadTarget.
+    `n` is for a run, by default DRAWN. `target` names another than the run's, or a file's gmm5.
+    Raises BadSamples, BadRun, BadTarget.
     """
+    truth = None if target is None else targets.named(target)
     if source.endswith(".npy"):
-        points, truth = read(Path(source)), targets.named(target or "gmm5")
-    else:
-        run = runs.find(source)
-        truth = targets.named(target) if target else run.target
-        _check_plane(run.target)  # before 100,000 images are decoded
-        points = run.sample(n, stream(0))
-    _check_plane(truth)
-    return points, truth
+        if n is not None:
+            raise BadSamples(f"-n {n}: all points of {source} are scored; leave it out")
+        truth = truth or targets.gmm5()
+        _check_plane(truth)
+        return read(Path(source)), truth
+    if n is not None and n < scorecard.FEWEST:
+        raise BadSamples(f"-n {n}: too few to score; give {scorecard.FEWEST} or more")
+    run = runs.find(source)
+    for one in (run.target, truth or run.target):
+        _check_plane(one)  # before 100,000 images are decoded
+    return run.sample(n or DRAWN, stream(0)), truth or run.target
 
 
 def _check_plane(target: targets.Target) -> None:
@@ -60,13 +68,14 @@ def read(path: Path) -> Tensor:
 
 
 def _load(path: Path) -> np.ndarray:
+    remedy = "not a .npy file of numbers; np.save writes one"
     try:
         with path.open("rb") as file:  # closed also when damaged
             array = np.load(file, allow_pickle=False)
     except OSError as error:
         raise BadSamples(f"{path}: cannot be read ({error.strerror or 'damaged'})") from None
-    except (ValueError, EOFError, zipfile.BadZipFile):
-        raise BadSamples(f"{path}: not a .npy file of numbers; np.save writes one") from None
+    except Exception:  # a header that is none raises nearly anything
+        raise BadSamples(f"{path}: {remedy}") from None
     if not isinstance(array, np.ndarray):
         raise BadSamples(f"{path}: an archive of several arrays; np.save writes one alone")
     return array
@@ -84,7 +93,8 @@ def score(
     """Each metric of the samples (n, 2) beside its range under the truth.
 
     By metric: unit, better, value, truth_mean, low, high, inside, and p, which is corrected for
-    the number of metrics (Holm). Raises ValueError for points that cannot be scored.
+    all metrics at once. A metric of which the truth itself has no range at this size says nothing:
+    its `inside` is None. Raises ValueError for points that cannot be scored.
     """
     train = target.draws().train.points
     card = scorecard.scorecard(target, {"samples": points}, train, generator, watch=watch)
@@ -96,7 +106,7 @@ def score(
             "truth_mean": float(row["truth", "mean"]),
             "low": float(row["truth", "low"]),
             "high": float(row["truth", "high"]),
-            "inside": bool(row["samples", "inside"]),
+            "inside": None if row["truth", "low"] == -math.inf else bool(row["samples", "inside"]),
             "p": float(row["samples", "p"]),
         }
         for metric, (_, row) in zip(scorecard.DEFAULT, card.iterrows(), strict=True)
@@ -119,16 +129,18 @@ def as_text(scores: dict[str, dict], n: int, target: str) -> str:
             f"{name} ({row['unit']})" if row["unit"] in ("nats", "share") else name,
             shown(row["value"]),
             shown(row["truth_mean"]),
-            f"{shown(row['low'])} to {shown(row['high'])}",
-            "✓ inside" if row["inside"] else "✗ outside",
+            MARKS[row["inside"]]
+            if row["inside"] is None
+            else f"{shown(row['low'])} to {shown(row['high'])}",
+            "" if row["inside"] is None else MARKS[row["inside"]],
             f"{row['p']:.2g}",
             row["better"],
         )
         for name, row in scores.items()
     ]
     head = form("metric", "value", "truth", "truth's range", "", "p", "better")
-    inside = sum(row["inside"] for row in scores.values())
-    last = f"{inside} of {len(scores)} metrics are where fresh samples of {target} would be"
+    told = [row["inside"] for row in scores.values() if row["inside"] is not None]
+    last = f"{sum(told)} of {len(told)} metrics are where fresh samples of {target} would be"
     return "\n".join([f"{n:,} samples against {target}", head, *lines, last])
 
 

@@ -19,11 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from helpers import models
-from helpers.files import REPOSITORY
+from helpers.files import REPOSITORY, Unreadable, read_json
 
 DATA = REPOSITORY / "data"
 DATA_SEED = 5  # the assignment's; every run sees the same points
 SIZES = (100_000, 20_000, 100_000)  # training, validation, test
+LONGEST = 100  # letters of a name
+FINE = 50  # float32's steps in a standard deviation, at least
+SMALLEST = 1e-12  # units; squares and densities of smaller ones leave float32
 PLUGINS = "five_gaussians.targets"
 
 
@@ -202,7 +205,11 @@ def from_definition(definition: dict, source: str = "definition") -> Target:
     )
     _check_shapes(weights, means, covariances, source)
     _check_values(weights, covariances, source)
-    return GaussianMixture(str(definition.get("name", source)), weights, means, covariances)
+    _check_scale(means, covariances, source)
+    name = definition.get("name", source)
+    if not (isinstance(name, str) and 0 < len(name) <= LONGEST):
+        raise BadTarget(f"{source}: name {str(name)[:40]!r}; give 1 to {LONGEST} letters")
+    return GaussianMixture(name, weights, means, covariances)
 
 
 def _numbers(definition: dict, key: str, source: str) -> Tensor:
@@ -237,30 +244,39 @@ def _check_values(weights: Tensor, covariances: Tensor, source: str) -> None:
         raise BadTarget(f"{source}: weights sum to {total:g}, not 1; divide each by {total:g}")
     for i, covariance in enumerate(covariances):
         symmetric = torch.allclose(covariance, covariance.T, atol=1e-10)
-        if not symmetric or torch.linalg.eigvalsh(covariance).min() <= 0:
+        failed = torch.linalg.cholesky_ex(covariance).info
+        if not symmetric or failed or torch.linalg.eigvalsh(covariance).min() <= 0:
             raise BadTarget(
                 f"{source}: covariance {i} is {covariance.tolist()}, not symmetric positive "
                 "definite; its eigenvalues must all be above zero"
             )
 
 
+def _check_scale(means: Tensor, covariances: Tensor, source: str) -> None:
+    """Raise BadTarget for shapes that float32, in which samples come, would round away."""
+    width = torch.linalg.eigvalsh(covariances).clamp(min=0).sqrt()  # (k, 2), ascending
+    reach = (means.abs().amax(1) + 4 * width[:, 1]).clamp(min=SMALLEST)  # (k,)
+    step = torch.finfo(torch.float32).eps * reach
+    lost = (width[:, 0] < FINE * step) | (width[:, 0] < SMALLEST) | (reach > 1 / SMALLEST)
+    if lost.any():
+        i = int(lost.nonzero()[0])
+        raise BadTarget(
+            f"{source}: component {i} is {width[i, 0]:.2g} wide at its narrowest and lies or "
+            f"reaches {reach[i]:.2g} from the origin, where float32 counts in steps of "
+            f"{step[i]:.2g}; move the mixture to the origin, or make the component wider"
+        )
+
+
 def from_file(path: str | Path) -> Target:
     """Read a target, usually a mixture, from a JSON file; raises BadTarget where it cannot."""
     path = Path(path)
+    if not path.exists():
+        known = [*MIXTURES, *(name for _, plugin in _plugins() for name in plugin.NAMES)]
+        raise BadTarget(f"{path}: no such file or target; choose one of {', '.join(known)}")
     try:
-        definition = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadTarget(
-            f"{path}: no such file; give a JSON file or one of {', '.join(_names())}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadTarget(f"{path}: cannot be read ({error}); save it as UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise BadTarget(
-            f"{path}: not JSON ({error.msg} at line {error.lineno}); compare {DATA / 'gmm5.json'}"
-        ) from None
-    except (ValueError, RecursionError):  # integers of thousands of digits, brackets without end
-        raise BadTarget(f"{path}: not a mixture; compare {DATA / 'gmm5.json'}") from None
+        definition = read_json(path)
+    except Unreadable as error:
+        raise BadTarget(f"{error}; compare {DATA / 'gmm5.json'}") from None
     return from_definition(
         {"name": path.stem, **definition} if isinstance(definition, dict) else {}, str(path)
     )
@@ -293,24 +309,28 @@ MIXTURES = {"gmm5": gmm5, "ring8": ring8, "grid25": grid25}
 
 
 def named(name: str) -> Target:
-    """A mixture by name, the mixture in a JSON file, or what a plug-in knows by that name.
+    """A mixture by name, what a plug-in knows by that name, or the mixture in a JSON file.
 
-    A file that exists comes before a plug-in's name. Raises BadTarget.
+    No file or folder can take the place of a name; what ends in .json is a file. Raises BadTarget.
     """
     if name in MIXTURES:
         return MIXTURES[name]()
-    if not Path(name).is_file():
+    if not name:
+        raise BadTarget("target '': no name; give one from `list`, a JSON file or a folder")
+    if not name.endswith(".json"):
         for _, plugin in _plugins():
             if (found := plugin.named(name)) is not None:
                 return found
     return from_file(name)
 
 
-def _names() -> list[str]:
-    return [*MIXTURES, *(name for _, plugin in _plugins() for name in plugin.NAMES)]
-
-
 def _plugins() -> Iterator[tuple[str, type]]:
     """Kinds of target beside the mixtures, by the name that their definitions bear."""
     for entry in entry_points(group=PLUGINS):
-        yield entry.name, entry.load()
+        try:
+            yield entry.name, entry.load()
+        except (ImportError, AttributeError) as error:
+            raise BadTarget(
+                f"plug-in {entry.name} ({entry.value}): cannot be loaded ({error}); install what "
+                "it needs, or remove it"
+            ) from None

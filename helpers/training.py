@@ -368,15 +368,19 @@ def make_checkpoint(step: Step, generator: torch.Generator, epoch: int, seconds:
 
 def load_checkpoint(step: Step, generator: torch.Generator, saved: dict) -> tuple[int, float]:
     """Take up a checkpoint; returns the epochs done and the seconds they took."""
-    if saved["kind"] != type(step).__name__:
+    if saved.get("kind") != type(step).__name__:
         raise ValueError(
-            f"interrupted with the steps of {saved['kind']}, not of {type(step).__name__}; resume "
-            "with the same choice of compiled or plain steps"
+            f"interrupted with the steps of {saved.get('kind')}, not of {type(step).__name__}; "
+            "resume with the same choice of compiled or plain steps"
         )
-    step.load_state(saved["state"])
-    step.publish()
-    generator.set_state(saved["stream"])
-    return saved["epoch"], saved["seconds"]
+    try:
+        step.load_state(saved["state"])
+        step.publish()
+        generator.set_state(saved["stream"])
+        return saved["epoch"], saved["seconds"]
+    except Exception as error:  # tensors of any form may be in a file
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(f"damaged checkpoint ({reason}); train without --resume") from None
 
 
 def check_batch(settings: Settings, train: Tensor) -> None:

@@ -21,7 +21,7 @@ def recipe(name="gan", **values):
     """A named recipe with small networks and three epochs, unless told otherwise."""
     base = experiments.named(name)
     numbers = {"epochs": 3, "batch": 100, **WIDTHS[base.family], **values}
-    return recipes.changed(base, **numbers)
+    return recipes.changed(base, **numbers, name=f"{name}-custom")
 
 
 def weights(run):

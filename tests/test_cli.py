@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -131,10 +132,14 @@ def test_a_recipe_given_flag_by_flag_is_that_recipe(passed, base):
 
 @pytest.mark.parametrize(
     ("words", "engine"),
-    [([], FAST), (["--plain"], training.PLAIN), (["--preset", "tiny"], training.PLAIN)],
+    [
+        (["gan-best"], FAST),
+        (["gan-best", "--plain"], training.PLAIN),
+        (["gan-digits", "--target", "digits", "--preset", "tiny"], training.PLAIN),
+    ],
 )
 def test_what_is_not_given_stays_and_steps_are_compiled_unless_plain_or_tiny(passed, words, engine):
-    assert main(["train", "gan-best", *words]) == 2
+    assert main(["train", *words]) == 2
     assert passed["engine"] is engine
     assert (passed["seeds"], passed["stems"], passed["device"]) == ((5,), [None], "auto")
     assert "tiny" in words or passed["recipe"] is experiments.named("gan-best")
@@ -152,13 +157,16 @@ def test_a_preset_changes_the_recipe_and_cuts_the_dataset(passed):
 def test_a_mixture_from_a_file_is_trained_sampled_and_read_back(mine, tmp_path, capsys):
     assert main(["train", "gan", "--target", mine, "--seed", "3", *TINY]) == 0
     said = capsys.readouterr().out
-    assert "gan-custom, seed 3: epoch   1 of 1" in said
+    assert re.search("gan-custom-[0-9a-f]{6}, seed 3: epoch   1 of 1", said)
     assert "seed3.zip\n  share" in said
-    run = runs.find("gan-custom@my/seed3")
+    name = next(name for name in runs.known() if name.endswith("@my/seed3"))
+    run = runs.find(name)
     assert run.target.k == 7
-    assert run.recipe == recipe(epochs=1)
+    assert dataclasses.replace(run.recipe, name="") == dataclasses.replace(
+        recipe(epochs=1), name=""
+    )
     output = tmp_path / "new" / "x.npy"
-    assert main(["sample", "gan-custom@my/seed3", "-n", "50", "-o", str(output)]) == 0
+    assert main(["sample", name, "-n", "50", "-o", str(output)]) == 0
     expected = run.sample(50, training.stream(0)).numpy()
     assert np.array_equal(np.load(output), expected)
 
@@ -202,42 +210,22 @@ def test_under_torchrun_the_training_is_shared(monkeypatch, complaint, capsys):
 
 # ----------------------------------------------------------------------------------- mistakes
 
-MISTAKES = {
-    "no command": ("", "missing: COMMAND"),
-    "unknown command": ("fly", "'fly': no such command; choose one of list, train"),
-    "no recipe": ("train", "missing: RECIPE; see python -m helpers train --help"),
-    "flags first": ("train --epochs 3 gan", "--epochs: no such recipe"),
-    "unknown recipe": ("train gam", "gam: no such recipe; choose one of vae, gan"),
-    "unknown flag": ("train gan --speed 3", "--speed 3; see python -m helpers train gan --help"),
-    "no value": ("train gan --seed", "--seed: needs a value"),
-    "zero epochs": ("train gan --epochs 0", "epochs = 0: must be at least 1"),
-    "words for widths": ("train gan --generator a", "--generator: "),
-    "huge batch": ("train gan --plain --batch 999999", "exceeds the 600 training"),
-    "other family": ("train gan --beta 2", "unknown: --beta 2"),
-    "other domain": ("train gan --target digits", "gan: a recipe for targets in the plane"),
-    "bad seed": ("train gan --seed -1", "--seed: -1 is not from 0 to"),
-    "bad device": ("train gan --device abacus", "device 'abacus': not present"),
-    "bad preset": ("train gan --preset big", "choose one of tiny, laptop, gpu"),
-    "diverged": (
-        "train vae --plain --epochs 1 --batch 100 --learning-rate 1 --beta 1e6",
-        "not finite; lower the learning rate",
-    ),
-    "no output": ("sample gan", "missing: FILE.npy; see python -m helpers sample --help"),
-    "wrong ending": ("sample gan -o x.txt", "x.txt: must end in .npy"),
-    "missing run": ("sample no-such -o x.npy", "no such run"),
-    "not samples": ("evaluate no-such.csv", "no such run"),
-    "film as text": ("film gan -o x.gif", "x.gif: must end in .mp4"),
-    "sweep of nothing": ("sweep", "missing: NAME"),
-    "no workers": ("sweep gan --workers 0", "--workers: 0 is not from 1"),
-    "no cluster": ("sweep gan --scheduler nowhere", "nowhere: no Dask scheduler answers"),
-    "unknown record": ("evidence rumours", "rumours: no such record"),
-    "bad port": ("app --port 99999", "port 99999: must be from 1 to 65535"),
-}
 
-
-@pytest.mark.parametrize(("line", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_one_line(complaint, line, message):
-    assert message in complaint(*line.split())
+def test_a_training_that_diverges_says_what_to_lower(complaint):
+    words = [
+        "train",
+        "vae",
+        "--plain",
+        "--epochs",
+        "1",
+        "--batch",
+        "100",
+        "--learning-rate",
+        "1",
+        "--beta",
+        "1e6",
+    ]
+    assert "not finite; lower the learning rate" in complaint(*words)
 
 
 def test_damaged_files_are_one_line(complaint, run, tmp_path):
@@ -270,7 +258,7 @@ def test_scores_are_a_table_or_strict_json(run, capsys, mine):
     words = ["evaluate", run, "-n", "60", "--target", mine]
     assert main([*words, "--json"]) == 0
     said = capsys.readouterr()
-    assert "measuring what the truth itself scores" in said.err
+    assert "measuring once what the truth itself scores" in said.err
     found = json.loads(said.out, parse_constant=pytest.fail)  # of NaN and Infinity
     assert found["modes covered"]["inside"] is False
     assert main(words) == 0

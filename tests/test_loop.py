@@ -124,7 +124,8 @@ def test_schedules_run_from_start_to_end(schedule, values):
 
 
 def test_settings_are_those_of_the_recipe():
-    decays = recipes.GANRecipe(name="g", idea="", penalty=4, penalty_end=1, beta1=0.3, average=0.5)
+    numbers = {"penalty": 4, "penalty_end": 1, "beta1": 0.3, "average": 0.5}
+    decays = recipes.GANRecipe(name="g", idea="", objective="wgan-gp", **numbers)
     found = core.settings(decays)
     assert found.weight(0.5) == pytest.approx(2)  # by a constant factor
     assert (found.betas, found.average) == ((0.3, 0.99), 0.5)

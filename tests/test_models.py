@@ -240,7 +240,7 @@ def test_the_leak_is_the_slope_below_zero_of_the_generator_alone():
 
 def test_frozen_layers_keep_their_names_and_do_not_learn():
     free, _ = networks(small(activation="relu"))
-    network, _ = networks(small(activation="relu", frozen=1))
+    network, _ = networks(small(activation="relu", frozen=1, start="vae"))
     assert network.state_dict().keys() == free.state_dict().keys()
     assert models.count_parameters(network) == models.count_parameters(free) - (2 * 8 + 8)
     before = {name: values.clone() for name, values in network.state_dict().items()}
@@ -254,7 +254,7 @@ def test_frozen_layers_keep_their_names_and_do_not_learn():
 @pytest.mark.parametrize("frozen", [0, 1])
 def test_a_warm_generator_is_the_decoders_mean_map(variance, frozen):
     (vae,) = networks(small("vae", variance=variance), seed=1)
-    network, _ = networks(small(activation="relu", frozen=frozen), seed=2)
+    network, _ = networks(small(activation="relu", frozen=frozen, start="vae"), seed=2)
     z = torch.randn(100, 2, generator=rng(3))
     assert not torch.allclose(network(z), vae.decode(z))
     models.start_from_decoder(network, vae.decoder)

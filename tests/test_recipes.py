@@ -1,6 +1,7 @@
 """Recipes: plain data that survives JSON and refuses nonsense; experiments and presets by name."""
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -54,7 +55,21 @@ BAD = [
     ("gan", {"objective": "elbo"}, "objective = 'elbo': choose one of non-saturating,"),
     ("gan", {"penalty": 0.1}, "penalty = 0.1, penalty_end = 0: .* give both or neither"),
     ("gan", {"leak": 0.1, "activation": "relu"}, "leak = 0.1: a relu has none; give activation"),
-    ("gan", {"frozen": 3}, "frozen = 3: the generator has 3 layers .*; give 2 at the most"),
+    ("gan-warm", {"frozen": 3}, "frozen = 3: the generator has 3 layers .*; give 2 at the most"),
+    ("gan", {"frozen": 1}, "frozen = 1: fresh layers would never learn; give start with it"),
+    ("gan", {"penalty": 1.0, "penalty_end": 1.0}, "penalty = 1: non-saturating has none; leave"),
+    ("gan", {"objective": "wgan-gp"}, "penalty = 0: without it the critic of wgan-gp grows"),
+    ("gan", {"generator": ()}, "generator: 0 layers; must be from 1 to 12"),
+    ("gan", {"generator": (8,) * 13}, "generator: 13 layers; must be from 1 to 12"),
+    ("gan", {"epochs": "many"}, "epochs = many: give one like 250"),
+    ("gan", {"epochs": True}, "epochs = True: give one like 250"),
+    ("gan", {"learning_rate": None}, "learning_rate = None: give one like 0.001"),
+    ("gan", {"generator": (8.5,)}, r"generator = \(8\.5,\): give one like \(64, 64\)"),
+    ("gan", {"name": "../../home/holiday"}, "name '../../home/holiday': give letters, digits"),
+    ("gan", {"name": ".hidden"}, "name '.hidden': give letters, digits"),
+    ("vae", {"samples": 8}, "samples = 8: elbo takes one code a point; give objective iwae"),
+    ("vae-iwae", {"beta": 2.0}, "beta = 2, beta_start = 1: iwae weighs no KL; leave them out"),
+    ("autoencoder", {"beta_start": 0.0}, "beta = 1, beta_start = 0: autoencoder weighs no KL"),
     ("gan", {"beta": 2.0}, "beta: gan is a GAN, which has no such number; leave it out"),
     ("vae", {"beta": -1.0}, r"beta = -1\.0: must be from 0"),
 ]
@@ -97,7 +112,9 @@ def test_each_recipe_is_accepted_by_the_targets_of_its_domain():
 def test_the_assignments_numbers():
     vae, gan = named("vae"), named("gan")
     assert changed(gan, epochs=250) is gan
-    assert changed(gan, epochs=20).name == "gan-custom"
+    custom = [changed(gan, epochs=epochs).name for epochs in (20, 21, 20)]
+    assert re.fullmatch("gan-custom-[0-9a-f]{6}", custom[0])
+    assert custom[0] == custom[2] != custom[1]  # each set of numbers has its own
     assert (vae.epochs, vae.batch, vae.encoder, vae.decoder) == (250, 128, (128, 64), (64, 128))
     assert (gan.epochs, gan.batch, gan.generator) == (250, 256, (64, 64))
     assert gan.discriminator == (128, 128)
@@ -114,10 +131,22 @@ def test_every_start_is_a_vae_with_the_generators_widths(size):
         assert warm.activation == "relu"
 
 
-@pytest.mark.parametrize("name", ["gam", "gan-face-tiny", "gan-huge", "tiny", ""])
-def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(BadRecipe, match=f"^{name}: no such recipe; choose one of vae, gan, .*warm"):
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("gan-bets", "gan-best, "),
+        ("gan-face-warm", "gan-faces-warm, "),
+        ("vae-bets", "vae-best, "),
+        ("", ""),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_three(name, near):
+    with pytest.raises(
+        BadRecipe, match=f"^{name}: no such recipe; .*`python -m helpers list`"
+    ) as e:
         named(name)
+    assert f"did you mean {near}" in str(e.value) or not near
+    assert str(e.value).count(", ") == (2 if near else 0)
 
 
 # ---------------------------------------------------------------------------------- presets

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,11 +74,12 @@ def test_a_probe_looks_at_noise_points_and_codes():
 # ------------------------------------------------------------------------------- one recorder
 
 
-def recorder_of(it, seed=5, **options):
+def recorder_of(it, seed=5, stem=None):
     """A recorder of fresh networks."""
     draws = TARGET.draws()
     networks = TARGET.networks(it, draws.train.points, stream(seed))
-    return Recorder(it, TARGET, draws, seed, networks, **options)
+    stem = stem or files.output(*runs.folder(it, TARGET).parts, f"seed{seed}")
+    return Recorder(it, TARGET, draws, seed, networks, stem)
 
 
 @pytest.fixture
@@ -350,8 +352,9 @@ def test_members_of_one_training_are_the_runs_they_would_be_alone(tmp_path, name
     assert max(sizes) - min(sizes) < 500
 
 
-def test_frozen_layers_of_several_seeds_are_each_their_own(tmp_path):
-    it = recipe("gan", frozen=1)
+def test_frozen_layers_of_several_seeds_are_each_their_own(tmp_path, monkeypatch):
+    monkeypatch.setitem(experiments.RECIPES, "first", replace(recipe("vae"), name="first"))
+    it = recipe("gan", frozen=1, start="first", activation="relu")
     together = trained(it, tmp_path / "together", (5, 6))
     for run in together:
         (alone,) = trained(it, tmp_path / "alone", (run.seed,))
@@ -394,6 +397,7 @@ def test_members_saved_at_different_epochs_each_go_on_from_their_own(tmp_path):
 
 CHILD = """
 import signal, sys, time
+from dataclasses import replace
 from pathlib import Path
 import pytest
 sys.path.insert(0, {tests!r})

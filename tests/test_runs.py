@@ -13,7 +13,7 @@ from helpers import experiments, files, recipes, runs, targets
 from helpers.runs import BadRun
 from helpers.training import stream
 
-TARGET, PARTS = targets.gmm5(), sorted(runs.PARTS)
+TARGET, PARTS = targets.gmm5(), sorted(runs.KINDS)
 CPU = torch.device("cpu")
 
 
@@ -212,10 +212,21 @@ def test_a_name_with_a_point_in_it_and_another_seed_are_found(written):
     assert runs.find("vae-custom/seed7").stem == stem
 
 
-@pytest.mark.parametrize("name", ["no-such", "gan-custom/seed8", ""])
-def test_a_missing_run_says_how_to_make_one(name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no-such", "no-such: no such run; `python -m helpers train RECIPE` makes one"),
+        ("gan-custom/seed8", "no such run; did you mean gan-custom/seed5, .*RECIPE` makes one"),
+        (
+            "vae-latent-1/seed77",
+            "not trained from seed 77, only from seed0, .* train vae-latent-1 --seed 77$",
+        ),
+        *((name, "no name; give a recipe, recipe/seed7 or a path") for name in ("", ".", "/")),
+    ],
+)
+def test_a_missing_run_says_how_to_make_one(name, message):
     made()
-    with pytest.raises(BadRun, match=r"seed\d\.zip: no such run; .*train RECIPE"):
+    with pytest.raises(BadRun, match=message):
         runs.find(name)
 
 

@@ -56,16 +56,20 @@ def test_a_run_is_scored_against_its_own_target_unless_told_otherwise(tmp_path, 
     shrink(monkeypatch)
     stem = tmp_path / "seed5"
     (run,) = recorder.train(recipe(epochs=1), targets.ring8(), stems=[stem])
-    points, target = samples.find(str(stem), 40, "")
+    points, target = samples.find(str(stem), 40, None)
     assert torch.equal(points, run.sample(40, stream(0)))
     assert target.name == "ring8"
     assert samples.find(str(stem), 40, "grid25")[1].name == "grid25"
     samples.write(tmp_path / "x.npy", points)
-    again, target = samples.find(str(tmp_path / "x.npy"), 0, "")
+    again, target = samples.find(str(tmp_path / "x.npy"), None, None)
     assert torch.equal(again, points)
     assert target.name == "gmm5"
     with pytest.raises(BadSamples, match=r"digits-28: these metrics are for the plane"):
-        samples.find(str(tmp_path / "x.npy"), 10, "digits")
+        samples.find(str(tmp_path / "x.npy"), None, "digits")
+    with pytest.raises(BadSamples, match=r"-n 10: all points of .*x\.npy are scored; leave it out"):
+        samples.find(str(tmp_path / "x.npy"), 10, None)
+    with pytest.raises(BadSamples, match=r"-n 5: too few to score; give 10 or more"):
+        samples.find(str(stem), 5, None)
 
 
 def saved(array, save=np.save):
@@ -74,6 +78,7 @@ def saved(array, save=np.save):
     return file.getvalue()
 
 
+SOUND = saved(np.zeros((20, 2)))
 NO_FILE = "not a .npy file of numbers"
 WRONG = {  # what lies in the file, and the words that must answer
     "one column": (saved(np.zeros(20)), r"float64 of shape \(20,\), expected .* shape \(n, 2\)"),
@@ -88,6 +93,14 @@ WRONG = {  # what lies in the file, and the words that must answer
     "empty": (b"", NO_FILE),
     "cut": (b"\x93NUMPY\x01\x00", NO_FILE),
     "no archive": (b"PK\x03\x04oops", NO_FILE),
+    "a header of 7 TiB": (
+        saved(np.zeros((20, 2))).replace(b"(20, 2)", b"(480000000000, 2)", 1),
+        NO_FILE,
+    ),
+    "a header without end": (
+        saved(np.zeros((20, 2))).replace(b"(20, 2)", b"(" * 60 + b"20, 2)"),
+        NO_FILE,
+    ),
     "missing": (None, r"cannot be read \(No such file"),
 }
 

@@ -285,7 +285,7 @@ def curves(rows: list[dict[str, float]]) -> dict[str, list[float]]:
 
 def _patiently(write) -> None:
     for _ in range(TRIES):
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(files.NotWritten):
             return write()
         time.sleep(0.05)
     return write()

@@ -1,5 +1,8 @@
 """What the app can train: its targets, and sizes beyond which a laptop would no longer answer."""
 
+from helpers import memory
+from helpers.recipes import WIDTHS
+
 TARGETS = {
     "gmm5": "five Gaussians",
     "ring8": "ring of eight",
@@ -19,7 +22,9 @@ MOST = {  # well below `recipes.BOUNDS`
     "discriminator": 2_048,
 }
 LAYERS = 6
-ROWS = 200_000  # codes a step: batch times samples
+SHAPES = {"digits": (1, 28, 28)}  # of a point; (2,) elsewhere
+POINTS = {"digits": 4_500}  # to train on; 100,000 elsewhere
+BYTES = 2e9  # of memory for a training
 
 
 class BadJob(ValueError):
@@ -37,9 +42,19 @@ def check(job) -> None:
         raise BadJob(f"images = {job.images}: must be at least 2")
     for name, most in MOST.items():
         _check_size(name, getattr(recipe, name, 1), most)
-    rows = recipe.batch * getattr(recipe, "samples", 1)
-    if rows > ROWS:
-        raise BadJob(f"batch × samples = {rows}: must be at most {ROWS}; lower one of them")
+    points = min(POINTS.get(job.target, 100_000), job.images or 100_000)
+    if recipe.batch > points:
+        raise BadJob(f"batch = {recipe.batch}: there are {points} points to train on; lower it")
+    shape = SHAPES.get(job.target, (2,))
+    halvings = max(len(getattr(recipe, name)) for name in WIDTHS[recipe.family])
+    if len(shape) == 3 and shape[1] % 2**halvings:
+        raise BadJob(f"{halvings} layers: {shape[1]} pixels cannot be halved so often; give fewer")
+    needed = memory.of_training(recipe, shape)
+    if needed > BYTES:
+        raise BadJob(
+            f"it takes {needed / 1e9:.1f} GB of memory, at most {BYTES / 1e9:.0f} here; lower "
+            "batch, samples, latent or the layers' widths"
+        )
 
 
 def _check_size(name: str, value: int | tuple[int, ...], most: int) -> None:

@@ -12,6 +12,7 @@ PORT = 8501
 PAGES = Path(__file__).with_name("pages") / "navigation.py"
 ADDRESS = "127.0.0.1"
 UPLOADS = 5  # MB
+UNFRAMED = ((b"x-frame-options", b"DENY"), (b"content-security-policy", b"frame-ancestors 'none'"))
 
 
 class NoPort(OSError):
@@ -21,27 +22,60 @@ class NoPort(OSError):
 def serve(port: int = PORT, browser: bool = False) -> None:
     """Serve the app until it is interrupted, and open it in a browser if asked; raises NoPort."""
     check_free(port)
-    from streamlit.web import bootstrap  # a second, which a mistaken port need not wait for
+    from starlette.middleware import Middleware  # a second, which a mistaken port need not wait for
+    from streamlit.starlette import App
 
-    chosen = options(port, browser)
-    bootstrap.load_config_options(flag_options=chosen)
-    bootstrap.run(str(PAGES), False, [], chosen)
+    App(PAGES, middleware=[Middleware(Guard, port)]).run(config=options(port, browser))
+
+
+class Guard:
+    """Lets in what this machine's own browser asks for on the app's own page, and nothing else.
+
+    A page elsewhere could name 127.0.0.1 as its own host (re-binding), open the app's socket from
+    another port, or lay the app, in a frame, under a click. ASGI middleware.
+    """
+
+    def __init__(self, app, port: int):
+        self.app, self.hosts = app, {f"{name}:{port}".encode() for name in ("localhost", ADDRESS)}
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        given = dict(scope["headers"])
+        host, origin = given.get(b"host", b""), given.get(b"origin")
+        if host not in self.hosts or (origin is not None and origin != b"http://" + host):
+            return await refuse(scope["type"], send)
+
+        async def framed(message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *UNFRAMED]
+            await send(message)
+
+        await self.app(scope, receive, framed)
+
+
+async def refuse(kind: str, send) -> None:
+    """Answer 403; a socket that is closed before it is accepted answers so too."""
+    if kind == "websocket":
+        return await send({"type": "websocket.close", "code": 1008})
+    await send({"type": "http.response.start", "status": 403, "headers": [*UNFRAMED]})
+    await send({"type": "http.response.body", "body": b"this app answers its own page alone"})
 
 
 def options(port: int, browser: bool) -> dict:
     """How Streamlit is to behave: nothing leaves this machine, nothing is watched."""
     return {
-        "server_address": ADDRESS,
-        "server_port": port,
-        "server_headless": not browser,
-        "server_showEmailPrompt": False,
-        "server_maxUploadSize": UPLOADS,
-        "server_fileWatcherType": "none",
-        "browser_gatherUsageStats": False,
-        "client_toolbarMode": "minimal",
-        "client_showErrorDetails": "none",
-        "theme_base": "light",
-        "theme_primaryColor": "#5E3C99",  # the VAE's colour
+        "server.address": ADDRESS,
+        "server.port": port,
+        "server.headless": not browser,
+        "server.showEmailPrompt": False,
+        "server.maxUploadSize": UPLOADS,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "theme.base": "light",
+        "theme.primaryColor": "#5E3C99",  # the VAE's colour
     }
 
 

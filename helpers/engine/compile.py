@@ -11,17 +11,15 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from helpers.engine import cache
 from helpers.engine.rewrites import rules
-from helpers.files import REPOSITORY
 
-CACHE = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch keeps what it compiled, for the next start
 DYNAMO = {"fullgraph": True, "dynamic": False, "isolate_recompiles": True}
 KEPT = 4  # tensors of an `AdamState`, which a step changes in place
 COMPILERS = ("g++", "clang++", "c++", "cl")
@@ -58,36 +56,38 @@ class compiled:
         return self.chosen(*inputs)
 
     def _choose(self, *inputs: Tensor):
+        before = [t.clone() for t in inputs]  # a call that fails may have changed some
         try:
-            chosen = self._compile(*inputs)
-            result = chosen(*inputs)
+            chosen, result = self._tried(*inputs)
         except Exception as error:  # whatever a compiler raises: the plain function decides
+            for mine, saved in zip(inputs, before, strict=True):
+                mine.copy_(saved)
             notice(error)
             chosen, result = self._alone, self.plain(*inputs)
         self.chosen = chosen
         return result
+
+    def _tried(self, *inputs: Tensor):
+        with cache.ours() as folder:
+            try:
+                chosen = self._compile(*inputs)
+                return chosen, chosen(*inputs)
+            except Exception as error:
+                if not cache.cannot_load(error):
+                    raise
+                cache.renew(folder)
+                chosen = self._compile(*inputs)
+                return chosen, chosen(*inputs)
 
     def _alone(self, *inputs: Tensor):
         with self.lock:  # else one thread would compute with another's weights
             return self.plain(*inputs)
 
     def _compile(self, *inputs: Tensor) -> Callable:
-        choose_cache()
         copies = [t.clone() for t in inputs]  # tracing runs the function, which may change them
         graph = make_fx(lambda *t: (self.plain(*t),), decomposition_table=rules(self.large))
         code = machine_code(graph(*copies), copies)
         return lambda *t: code(*t)[0]  # the only one of its results
-
-
-def choose_cache() -> None:
-    """Keep compiled code in the project, apart for what a processor can do, unless told where.
-
-    PyTorch's own choice, a folder that all projects share, may hold code of other capabilities.
-    """
-    given = os.environ.get(CACHE, "")
-    if not given or Path(given).name.startswith("torchinductor_"):
-        able = torch.backends.cpu.get_cpu_capability()  # AVX2, for instance
-        os.environ[CACHE] = str(REPOSITORY / "data" / "cache" / "compiled" / able)
 
 
 def machine_code(graph: GraphModule, inputs: list[Tensor]) -> Callable:
@@ -155,13 +155,18 @@ def cuda_graph(step: Callable[[], Tensor], state: tuple[Tensor, ...]) -> tuple[T
 
 def notice(error: Exception) -> None:
     """Say once that training goes on without compilation, for which reason, and the remedy."""
-    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), *COMPILERS))):
+    if not has_compiler():
         _say("no C++ compiler", "install one (the README says which) for 3–5 times the speed")
     else:
         lines = str(error).strip().splitlines() or [""]
         _say(
             f"{type(error).__name__}: {lines[0][:120]}", "the compiler is there, this is its answer"
         )
+
+
+def has_compiler() -> bool:
+    """Whether this machine has a C++ compiler."""
+    return any(map(shutil.which, (os.environ.get("CXX", "g++"), *COMPILERS)))
 
 
 @functools.cache

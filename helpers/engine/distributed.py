@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from helpers import objectives, recipes, runs, training
 from helpers.engine.members import FAST
-from helpers.recorder import Recorder, starting_networks
+from helpers.recorder import Recorder, place_of, starting_networks
 from helpers.targets import Target
 from helpers.training import stream
 
@@ -91,7 +91,7 @@ def train(
     Arguments are those of `recorder.train`. A record bears the recipe as it is: its batch is that
     of all processes together. Raises BadRecipe for a batch that cannot be parted.
     """
-    recipes.check_domain(recipe, target)
+    stem = place_of(recipe, target, seed, stem)
     here = place(device)
     with joined(here) as (rank, size), training.threads(1):
         settings = training.settings(part(recipe, size))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from helpers import training
+from helpers import memory, training
 from helpers.images import metrics, models
 from helpers.images.figures import ImageScene
 from helpers.images.readers import BadImages, Images
@@ -23,6 +23,8 @@ from helpers.targets import DATA_SEED, Draws, Labelled
 
 ALL = 1_000_000  # more images than any set has
 NAME = re.compile(rf"(?P<source>{'|'.join(SOURCES)})(-(?P<size>\d+)(-(?P<most>\d+))?)?")
+BYTES = 10  # a number of an image takes while it is read: as bytes, as float32, once more each
+LARGEST = 1_024  # pixels a side
 TIMES = 10  # that samples are scored in a training
 SCORED = 500  # images to a score
 SUBSETS = 25  # to a KID on the way: its mean alone is kept
@@ -42,6 +44,12 @@ class ImageDataset:
     channels: int
     most: int = ALL
 
+    def __post_init__(self):
+        if not 4 <= self.size <= LARGEST or self.most < 1:
+            raise BadImages(
+                f"{self.name}: give 4 to {LARGEST:,} pixels a side, and 1 image or more"
+            )
+
     @classmethod
     def named(cls, name: str, most: int = ALL) -> "ImageDataset | None":
         """The dataset of `source`, `source-size` or `source-size-most`, or a folder, else None."""
@@ -59,7 +67,7 @@ class ImageDataset:
             source, size, most = (definition[key] for key in ("source", "size", "most"))
         except KeyError as missing:
             raise BadImages(f"images: no {missing}; give source, size and most") from None
-        if not (isinstance(source, str) and isinstance(size, int) and isinstance(most, int)):
+        if not (isinstance(source, str) and type(size) is int and type(most) is int):
             raise BadImages("images: source must be a name or folder, size and most whole numbers")
         return cls(source, size, SOURCES.get(source, FOLDER).channels, most)
 
@@ -111,11 +119,14 @@ class ImageDataset:
 
 @lru_cache(maxsize=2)
 def _draws(dataset: ImageDataset, seed: int) -> Draws:
-    if dataset.size < 4 or dataset.most < 1:
-        raise BadImages(f"{dataset.name}: expected 4 pixels a side or more, and 1 image or more")
     # So many images in all that a tenth can be held out; None means every one there is.
     enough = 4 * dataset.most if dataset.most < ALL else None
     found = SOURCES.get(dataset.source, FOLDER).read(dataset.source, dataset.size, enough)
+    shown = min(enough or ALL, len(found.labels))
+    needed = BYTES * shown * dataset.dimensions
+    memory.check(
+        needed, f"{shown:,} images of {dataset.name}", "give fewer, --images, or smaller ones"
+    )
     numbers = _split(dataset, found, enough, torch.Generator().manual_seed(seed))
     every, sizes = torch.cat(numbers), [len(part) for part in numbers]
     images = _resized(found.pixels(every), dataset.size).float().div_(127.5).sub_(1)

@@ -7,8 +7,10 @@ that names the file, what was expected and the remedy.
 import gzip
 import io
 import math
+import os
 import pickle
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +27,8 @@ AGAIN = "download it again"
 GZIP = b"\x1f\x8b"
 BYTES = 0x800  # an idx file of unsigned bytes begins with this plus its number of dimensions
 CLASSES = 10  # of MNIST, Fashion-MNIST and CIFAR-10 alike
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # whatever the name says; others may run programs
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # by content; others may run programs
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
 MEGABYTES = 5  # of an upload, at the most
 PIXELS = 20_000_000  # a file of a few kilobytes can claim billions
@@ -185,12 +187,15 @@ def _array(described: _Described) -> np.ndarray:
 def folder_images(folder: Path, size: int, obtain: str) -> Images:
     """Every image in the folder and below, (n, 3, size, size), in the order of their paths.
 
-    An image's class is the sub-folder it lies in. Raises BadImages where there is none, and when
-    one is asked for that cannot be read.
+    An image's class is the sub-folder it lies in. Other files are left out, and it is said how
+    many. Raises BadImages where there is no image, and when one is asked for that cannot be read.
     """
-    paths = _image_paths(folder)
+    paths, others = _image_paths(folder)
     if not paths:
         raise BadImages(f"{folder}: no {', '.join(ENDINGS)} in this folder or below; {obtain}")
+    if others:
+        some = ", ".join(f"{n} {ending}" for ending, n in others.most_common(5))
+        print(f"{folder}: {len(paths)} images; other files are left out ({some})", flush=True)
     names = [path.parent.name for path in paths]
     classes = {name: i for i, name in enumerate(sorted(set(names)))}
 
@@ -201,22 +206,37 @@ def folder_images(folder: Path, size: int, obtain: str) -> Images:
     return Images(pixels, torch.tensor([classes[name] for name in names]))
 
 
-def _image_paths(folder: Path) -> list[Path]:
-    """All images by name, folders within included, but for what is hidden."""
-    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    shown = (name for name in names if not any(part[0] == "." for part in name.parts))
-    chosen = (name.as_posix() for name in shown if name.suffix.lower() in ENDINGS)
-    return [folder / name for name in sorted(chosen)]
+def _image_paths(folder: Path) -> tuple[list[Path], Counter]:
+    """All images by name, linked folders included, and how many others by their ending.
+
+    What is hidden does not count; a link back to a folder above is not followed.
+    """
+    found, others, seen = [], Counter(), set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        key = Path(place).resolve()
+        folders[:] = [] if key in seen else sorted(n for n in folders if n[0] != ".")
+        if key in seen:
+            continue
+        seen.add(key)
+        for path in (Path(place, name) for name in names if name[0] != "."):
+            if path.suffix.lower() in ENDINGS:
+                found.append(path)
+            else:
+                others[path.suffix.lower() or "without ending"] += 1
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), others
 
 
 def read_image(path: Path, size: int) -> Tensor:
     """One image cut to a square about its centre: (3, size, size), uint8; raises BadImages."""
     try:
         with Image.open(path, formats=FORMATS) as image:
+            _check_pixels(image, str(path))
             return _square(image, (3, size, size))
+    except BadImages:
+        raise
     except Exception:  # a decoder that reads garbage raises nearly anything
         raise BadImages(
-            f"{path}: cut short or not an image; remove it or save it anew as JPEG or PNG"
+            f"{path}: cut short, vast or no image; remove it or save it anew as JPEG or PNG"
         ) from None
 
 
@@ -229,20 +249,45 @@ def read_upload(raw: bytes, shape: tuple[int, int, int], dark_ink: bool = False)
         raise BadImages(f"{len(raw) / 1e6:.1f} MB: too large; send at most {MEGABYTES} MB")
     try:
         with Image.open(io.BytesIO(raw), formats=UPLOADS) as image:
-            width, height = image.size
-            pixels = _square(image, shape) if width * height <= PIXELS else None
+            _check_pixels(image, "upload")
+            pixels = _square(image, shape)
+    except BadImages:
+        raise
     except Exception:  # a decoder that reads garbage raises nearly anything
-        raise BadImages("not an image, or cut short; send a JPEG or PNG") from None
-    if pixels is None:
-        most = PIXELS // 1_000_000
-        raise BadImages(f"{width} × {height} pixels: too many; send at most {most} million")
+        raise BadImages("not an image, cut short or vast; send a JPEG or PNG") from None
     x = pixels.float().reshape(1, -1) / 127.5 - 1
     return -x if dark_ink else x
 
 
+def _check_pixels(image: Image.Image, name: str) -> None:
+    """Raise BadImages for a small file that claims to be a vast picture."""
+    width, height = image.size
+    if width * height > PIXELS:
+        most = PIXELS // 1_000_000
+        raise BadImages(f"{name}: {width} × {height} pixels; at most {most} million are read")
+
+
 def _square(image: Image.Image, shape: tuple[int, int, int]) -> Tensor:
-    """An opened image, upright and cut to `shape` (c, h, w), in grey or colour, uint8."""
+    """An opened image as a viewer shows it, cut to `shape` (c, h, w), in grey or colour, uint8.
+
+    The first picture of several, upright, on white where it is transparent.
+    """
     channels, *sides = shape
-    upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+    shown = ImageOps.exif_transpose(_eight_bits(image))
+    if shown.has_transparency_data:
+        shown = shown.convert("RGBA")
+        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    upright = shown.convert("L" if channels == 1 else "RGB")
     square = ImageOps.fit(upright, sides, Image.Resampling.LANCZOS)
     return torch.tensor(np.asarray(square)).view(*sides, channels).permute(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greys of 16 bits or more as greys of 8, which Pillow would clip instead."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    most = 65_535 if image.mode.startswith("I") else max(values.max(initial=0), 1e-12)
+    scaled = Image.fromarray((values.clip(0, most) / most * 255).round().astype(np.uint8))
+    scaled.info = image.info  # which way is up, which grey is transparent
+    return scaled

@@ -106,7 +106,11 @@ def _expand(items: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _barycentric(corners: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether x lies in its triangle, its weights (n, 3), and twice the triangle's area (n,)."""
+    """Whether x lies in its triangle, its weights (n, 3), and twice the triangle's area (n,).
+
+    An edge belongs to one of the two triangles beside it, that on its left as it goes down; so a
+    corner belongs to one of the six around it.
+    """
     a, b, c = corners.transpose(1, 0, 2)
     (ux, uy), (vx, vy), (wx, wy) = (b - a).T, (c - a).T, (x - a).T
     determinant = ux * vy - uy * vx
@@ -114,4 +118,8 @@ def _barycentric(corners: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.nda
         s = (wx * vy - wy * vx) / determinant
         t = (ux * wy - uy * wx) / determinant
     weights = np.stack([1 - s - t, s, t], 1)
-    return (weights >= 0).all(1), weights, np.abs(determinant)
+    turn = np.sign(determinant)[:, None, None]  # all are gone round the same way
+    edges = turn * np.stack([c - b, a - c, b - a], 1)  # (n, 3, 2), opposite to each corner
+    own = (edges[..., 1] < 0) | ((edges[..., 1] == 0) & (edges[..., 0] < 0))
+    inside = ((weights > 0) | ((weights == 0) & own)).all(1)
+    return inside, weights, np.abs(determinant)

@@ -123,8 +123,8 @@ def precision_recall_density_coverage(
             f"{len(x)} and {len(y)} points with k = {k}; give each side more than k points"
         )
     apart = cdist(x, y)  # (n, m)
-    in_real = apart <= _reach(y, k)  # (n, m): x_i lies in the ball of y_j
-    in_model = apart <= _reach(x, k)[:, None]  # (n, m): y_j lies in the ball of x_i
+    in_real = apart < _reach(y, k)  # (n, m): x_i lies in the ball of y_j
+    in_model = apart < _reach(x, k)[:, None]  # (n, m): y_j lies in the ball of x_i
     return Manifold(
         precision=float(in_real.any(1).mean()),
         recall=float(in_model.any(0).mean()),

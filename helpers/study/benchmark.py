@@ -21,7 +21,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import animation, experiments, recipes, recorder, runs
-from helpers.engine.compile import CACHE
 from helpers.engine.members import FAST
 from helpers.engine.rewrites import LARGE
 from helpers.study.costs import training_flops
@@ -42,7 +41,7 @@ def measure(rounds: int = 7, say: Say = print) -> dict:
     """Everything that the benchmark shows, as plain data; takes about five minutes."""
     target = gmm5()
     with threads(1), tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ):
-        os.environ[CACHE] = cache  # starts empty, so that compiling is really timed
+        os.environ[cache.NAME] = cache  # starts empty, so that compiling is really timed
         found = {"machine": machine(), "rounds": rounds}
         say(f"{found['machine']}; {rounds} rounds")
         before = ceilings()

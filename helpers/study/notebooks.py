@@ -129,8 +129,18 @@ def _file(path: Path, root: Path) -> Iterator[str]:
     most = LARGEST_LAB if path.parent.name == "labs" else LARGEST_FILE
     if megabytes > most:
         yield f"takes {megabytes:.1f} MB of at most {most}; show fewer or smaller pictures"
-    if json.dumps(str(root)).strip('"') in path.read_text(encoding="utf-8"):
+    if any(str(root) in text for text in _texts(read(path))):
         yield "names a folder of this machine; print paths relative to the repository"
+
+
+def _texts(book: NotebookNode) -> Iterator[str]:
+    """Everything in a notebook that can be read, so no pictures."""
+    for cell in book.cells:
+        yield cell.source
+        for output in cell.get("outputs", []):
+            data = output.get("data", {}).items()
+            yield from (str(output.get(name, "")) for name in ("text", "traceback"))
+            yield from (str(value) for kind, value in data if not kind.startswith("image/"))
 
 
 # -------------------------------------------------------------------------------- rendering

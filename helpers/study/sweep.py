@@ -2,28 +2,38 @@
 
 A sweep is a list of trainings, each of one recipe from several seeds in one pass. Its records are
 the runs that `recorder.train` saves, each whole or not at all. A sweep that is started again looks
-at what is there and does the rest, so killing one costs what was under way and no more.
+at what is there and does the rest, so killing one costs what was under way and no more; its
+processes end with it. One that dies alone, perhaps for want of memory, is replaced.
 """
 
 import contextlib
+import os
+import socket
+import threading
+import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from urllib.parse import urlsplit
 
 import joblib
+import psutil
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from helpers import experiments, recipes, recorder, runs
 from helpers.engine.members import FAST
 from helpers.targets import Target
 from helpers.training import Engine
 
+TRIES = 3  # that a sweep begins anew after a process of its own died
+PATIENCE = 2  # seconds, for a scheduler to answer
 SEEDS = (0, 1, 2, 3, 4)  # those that carry the spreads
 
 
 class LostWorker(RuntimeError):
-    """A process of the sweep died; what it had finished is kept."""
+    """Processes of the sweep died again and again; what they had finished is kept."""
 
 
 class NoCluster(RuntimeError):
@@ -49,13 +59,15 @@ def grid(
 ) -> list[Training]:
     """Recipes × widths, each from all seeds; "all" stands for those of the studies.
 
-    Raises BadRecipe for a name or width that cannot be used.
+    Raises BadRecipe for a name or width that cannot be used, or a target of another kind.
     """
     every = experiments.STUDIES
     chosen = [name for given in names for name in (every if given == "all" else [given])]
     found = [experiments.named(name) for name in dict.fromkeys(chosen)]
     if widths:
         found = [recipes.widened(recipe, width) for recipe, width in product(found, widths)]
+    for recipe in found:
+        recipes.check_domain(recipe, target)
     return [Training(recipe, target, tuple(seeds)) for recipe in found]
 
 
@@ -70,17 +82,51 @@ def sweep(
 
     `workers` processes of one thread each, or those of the Dask cluster whose `scheduler` is
     given, which must share this folder. `refresh` trains runs again whose recipe, or the way of
-    training, has changed since. Raises LostWorker when a process dies, NoCluster when there is
-    none.
+    training, has changed since. Raises LostWorker when processes died TRIES times, NoCluster when
+    there is none.
     """
     waiting = [training for training in trainings if training.missing(refresh)]
     # What starts from another run waits for it; the longest go first, so that none trails behind.
     waiting.sort(key=lambda training: -training.recipe.epochs * len(training.seeds))
     for later in (False, True):
         stage = [one for one in waiting if bool(getattr(one.recipe, "start", "")) == later]
-        with _processes(workers, scheduler):
-            parallel = joblib.Parallel(return_as="generator_unordered")
-            yield from parallel(joblib.delayed(work)(one, refresh, engine) for one in stage)
+        with _cluster(scheduler if stage else ""):
+            yield from _stage(stage, 0 if scheduler else workers, refresh, engine)
+
+
+def _stage(stage: list[Training], workers: int, refresh: bool, engine: Engine) -> Iterator[str]:
+    """Do independent trainings side by side; those that a dead process leaves are begun anew."""
+    left = dict(enumerate(stage))
+    for attempt in range(TRIES if stage else 0):
+        parent = os.getpid() if workers else None
+        task = joblib.delayed(_apart)
+        jobs = (task(work, parent, number, one, refresh, engine) for number, one in left.items())
+        try:
+            with _processes(min(workers, len(left))):
+                for number, line in joblib.Parallel(return_as="generator_unordered")(jobs):
+                    del left[number]
+                    yield line
+            return
+        except TerminatedWorkerError:
+            yield f"a process of the sweep died ({attempt + 1} of {TRIES}); going on with the rest"
+    if left:
+        raise LostWorker(
+            f"processes of the sweep died {TRIES} times, perhaps for want of memory; give fewer "
+            "--workers; the same command again goes on with what is missing"
+        )
+
+
+def _apart(work: Callable, parent: int | None, number: int, *arguments) -> tuple[int, str]:
+    """`work` in a process of its own, which ends when `parent`, the sweep's, does."""
+    if parent not in (None, os.getpid()):  # a single training stays in the sweep's own process
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return number, work(*arguments)
+
+
+def _end_with(parent: int) -> None:
+    while psutil.pid_exists(parent) and psutil.Process().ppid() == parent:
+        time.sleep(1)
+    os._exit(1)  # at once: what is saved is whole
 
 
 def work(training: Training, refresh: bool = False, engine: Engine = FAST) -> str:
@@ -99,32 +145,43 @@ def work(training: Training, refresh: bool = False, engine: Engine = FAST) -> st
 
 
 @contextlib.contextmanager
-def _processes(workers: int, scheduler: str) -> Iterator[None]:
-    """Where joblib sends its calls within the block."""
-    options = {"backend": "loky", "n_jobs": workers, "inner_max_num_threads": 1}
-    with contextlib.ExitStack() as stack:
-        if scheduler:
-            stack.enter_context(_client(scheduler))
-            options = {"backend": "dask"}
-        stack.enter_context(joblib.parallel_config(**options))
-        stack.enter_context(warnings.catch_warnings())
+def _processes(workers: int) -> Iterator[None]:
+    """Where joblib sends its calls within the block: to so many processes, or to a cluster."""
+    own = {"backend": "loky", "n_jobs": workers, "inner_max_num_threads": 1}
+    with (
+        joblib.parallel_config(**(own if workers else {"backend": "dask"})),
+        warnings.catch_warnings(),
+    ):
         # joblib replaces a process that has grown, after its task, and warns of it.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
-        try:
-            yield
-        except joblib.externals.loky.process_executor.TerminatedWorkerError:
-            raise LostWorker(
-                "a process of the sweep died, perhaps for want of memory; the same command again "
-                "goes on with what is missing"
-            ) from None
+        yield
 
 
-def _client(scheduler: str):
+@contextlib.contextmanager
+def _cluster(scheduler: str) -> Iterator[None]:
+    """Connected to the Dask cluster of this scheduler, if one is given. Raises NoCluster."""
+    if not scheduler:
+        yield
+        return
     try:
         from dask.distributed import Client
-
-        return Client(scheduler, timeout="10s")
     except ImportError:
         raise NoCluster("--scheduler needs Dask: pip install distributed") from None
+    try:
+        _check_answers(scheduler)
+        client = Client(scheduler, timeout=f"{PATIENCE}s")
     except (OSError, ValueError) as error:
         raise NoCluster(f"{scheduler}: no Dask scheduler answers ({error}); start one") from None
+    with client:
+        yield
+
+
+def _check_answers(scheduler: str) -> None:
+    """Raise OSError or ValueError soon where Dask would try for minutes."""
+    address = urlsplit(scheduler if "://" in scheduler else f"tcp://{scheduler}")
+    if not (address.hostname and address.port):
+        raise ValueError("no address as in tcp://host:8786")
+    with socket.create_connection((address.hostname, address.port), PATIENCE) as connection:
+        connection.settimeout(PATIENCE)
+        if address.scheme == "tcp" and not connection.recv(1):  # Dask speaks first
+            raise OSError("it hangs up")

@@ -8,8 +8,9 @@ import sys
 import pytest
 import torch
 
+from helpers.engine import cache
 from helpers.engine import compile as compiling
-from helpers.engine.compile import CACHE, accelerated, choose_cache, compiled, known, replayed
+from helpers.engine.compile import accelerated, compiled, known, replayed
 from helpers.files import REPOSITORY
 
 PROGRAM = """
@@ -61,9 +62,9 @@ def test_a_compiled_function_is_the_function_in_place_too(generator, capsys):
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 def test_the_next_start_finds_what_this_one_compiled(monkeypatch):
-    monkeypatch.delenv(CACHE, raising=False)
+    monkeypatch.delenv(cache.NAME, raising=False)
     compiled(lambda x: x.copy_(2 * x).sum())(torch.ones(3))
-    assert os.environ[CACHE].startswith(str(REPOSITORY))
+    assert os.environ[cache.NAME].startswith(str(REPOSITORY))
     assert start() == ["6.0 [2.0, 2.0, 2.0] 1"]
 
 
@@ -71,17 +72,17 @@ def test_code_for_other_processors_is_kept_apart_and_a_named_folder_stays(monkey
     """PyTorch's own choice is shared by all projects, and by all capabilities of one processor."""
     able = torch.backends.cpu.get_cpu_capability()
     for given in ("", str(tmp_path / "torchinductor_somebody")):
-        monkeypatch.setenv(CACHE, given)
-        choose_cache()
-        assert os.environ[CACHE].endswith(os.path.join("cache", "compiled", able))
-    monkeypatch.setenv(CACHE, str(tmp_path))
-    choose_cache()
-    assert os.environ[CACHE] == str(tmp_path)
+        monkeypatch.setenv(cache.NAME, given)
+        cache.choose()
+        assert os.environ[cache.NAME].endswith(os.path.join("cache", "compiled", able))
+    monkeypatch.setenv(cache.NAME, str(tmp_path))
+    cache.choose()
+    assert os.environ[cache.NAME] == str(tmp_path)
 
 
 def test_really_without_a_compiler(tmp_path):
     """No stand-in: PATH names an empty folder, and nothing compiled before can be found."""
-    said, result = start(PATH=str(tmp_path), **{CACHE: str(tmp_path)})
+    said, result = start(PATH=str(tmp_path), **{cache.NAME: str(tmp_path)})
     assert said.startswith("Steps run uncompiled (no C++ compiler): the same training")
     assert said.endswith("install one (the README says which) for 3–5 times the speed.")
     assert result == "6.0 [2.0, 2.0, 2.0] 0"

@@ -69,9 +69,9 @@ def test_a_folder_is_a_dataset_and_a_file_never(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     assert ImageDataset.named("photos", 9) == ImageDataset("photos", 64, 3, 9)
-    (tmp_path / "digits").write_text("{}", encoding="utf-8")
-    with pytest.raises(targets.BadTarget, match="digits"):
-        targets.named("digits")
+    (tmp_path / "digits.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(targets.BadTarget, match=r"digits\.json: no 'weights'"):
+        targets.named("digits.json")
 
 
 # ------------------------------------------------------------------------------------ splits
@@ -172,8 +172,8 @@ def test_fashion_cifar10_and_birds_are_read_from_their_folders(written):
 # -------------------------------------------------------------------------------- bad inputs
 
 WRONG = {
-    "digits-2": "^digits-2: expected 4 pixels a side or more",
-    "digits-28-0": "^digits-28-0: expected .* 1 image or more",
+    "digits-2": "^digits-2: give 4 to 1,024 pixels a side",
+    "digits-28-0": "^digits-28-0: give .* 1 image or more",
     "mnist": "images/mnist: no file 'train-images-idx3-ubyte'.* get the four files of MNIST",
     "fashion": "images/fashion: no file 'train-images-idx3-ubyte'.*fashion-mnist",
     "cifar10": "images/cifar10: no file 'data_batch_1'.*cifar-10-python.tar.gz",

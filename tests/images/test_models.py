@@ -143,7 +143,7 @@ def test_a_generator_of_images_of_another_form_cannot_start_warm(values, message
 
 
 def test_frozen_layers_are_no_parameters_and_still_start_warm():
-    (free, _), (network, _), vae = image_gan(), image_gan(frozen=1), image_vae()
+    (free, _), (network, _), vae = image_gan(), image_gan(frozen=1, start="vae"), image_vae()
     kept = {name for name, _ in network.named_parameters()}
     assert {name for name, _ in free.named_parameters()} - kept == {"net.0.weight", "net.0.bias"}
     assert network.state_dict().keys() == free.state_dict().keys()

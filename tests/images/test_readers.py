@@ -179,7 +179,7 @@ BATCHES = {
     "a numpy loader": (b"cnumpy\nload\n.", "asks for numpy.load, which is not run"),
 }
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
-NO_IMAGE = "cut short or not an image; remove"
+NO_IMAGE = "cut short, vast or no image; remove"
 IMAGES = {
     "text": (b"This is not an image.", NO_IMAGE),
     "a program for printers": (EPS, NO_IMAGE),
@@ -187,11 +187,14 @@ IMAGES = {
 }
 UPLOADS = {
     "text": (b"just some text", "not an image"),
-    "cut": (encoded(np.zeros((50, 50), np.uint8))[:60], "not an image, or cut short"),
+    "cut": (encoded(np.zeros((50, 50), np.uint8))[:60], "not an image, cut short or vast"),
     "of another format": (encoded(np.zeros((9, 9), np.uint8), "GIF"), "send a JPEG or PNG"),
     "a program for printers": (EPS, "not an image"),
     "too long": (bytes(5_000_001), "too large; send at most 5 MB"),
-    "boastful": (encoded(np.zeros((5_000, 5_000), np.uint8)), "5000 × 5000 pixels: too many"),
+    "boastful": (
+        encoded(np.zeros((5_000, 5_000), np.uint8)),
+        "5000 × 5000 pixels; at most 20 million",
+    ),
 }
 GZ = "train-labels-idx1-ubyte.gz"
 NAMES = {  # of the damaged file, and who reads it

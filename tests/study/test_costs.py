@@ -47,7 +47,7 @@ DECODER = 2 * 64 + 64 + 64 * 128 + 128 + 128 * 2 + 2
         ("gan", {}, GENERATOR + DISCRIMINATOR, GENERATOR),
         ("vae", {}, 18_054, DECODER),
         # frozen layers are sampled from but not trained
-        ("gan", {"frozen": 1}, GENERATOR - 3 * 64 + DISCRIMINATOR, GENERATOR),
+        ("gan", {"frozen": 1, "start": "vae"}, GENERATOR - 3 * 64 + DISCRIMINATOR, GENERATOR),
     ],
 )
 def test_parameters_are_the_assignments(name, values, trained, sampler):

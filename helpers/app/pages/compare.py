@@ -60,8 +60,8 @@ def _taken(left: Run, right: Run) -> None:
         card = _card(left, right, *weights)
     st.dataframe(_table(card), hide_index=True, width="stretch", height=530)
     st.caption(
-        "✓ is where fresh samples of the truth would be, corrected for the number of "
-        f"scores (Holm). {SCORED:,} samples of each."
+        "✓ is where fresh samples of the truth would be, for all scores at once with "
+        f"probability 95 %. {SCORED:,} samples of each."
     )
 
 
