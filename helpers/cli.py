@@ -117,6 +117,7 @@ def run(words: Sequence[str]) -> None:
     command, program = COMMANDS[name], f"{PROGRAM} {name}"
     if command is train and rest and rest[0] not in ("-h", "--help"):
         command, program = _train_named(rest[0]), f"{program} {rest.pop(0)}"
+    files.tidy()
     with _errors.on_parse_error(_refuse):
         tyro.cli(command, args=rest, prog=program, config=(FlagCreatePairsOff, OmitArgPrefixes))
 

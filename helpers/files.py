@@ -123,6 +123,13 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
+def tidy() -> None:
+    """`sweep` wherever the project writes."""
+    for top in ("data", "media", "build"):
+        for folder, _, _ in os.walk(_written(top)):
+            sweep(Path(folder))
+
+
 @contextlib.contextmanager
 def optional() -> Iterator[None]:
     """For what only saves time later: where it cannot be written, say so and go on."""

@@ -179,7 +179,7 @@ class Recorder:
         """
         if not self._checkpoint.exists():
             return None
-        saved = runs.load_tensors(runs.unpack(self._checkpoint, "checkpoint.pt"), self._checkpoint)
+        saved = runs.load_tensors(*runs.unpack(self._checkpoint, "checkpoint.pt"), self._checkpoint)
         try:
             theirs, state, rows, frames = (saved[name] for name in PARTS)
             whole = state["epoch"] == len(rows) - 1 == len(frames)

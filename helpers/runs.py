@@ -51,6 +51,7 @@ class Run:
     record: dict
     recipe: recipes.Recipe
     target: Target
+    raw: bytes | None = None  # its weights, read with the record: a later training may replace both
 
     @property
     def seed(self) -> int:
@@ -79,7 +80,7 @@ class Run:
 
     @cached_property
     def _networks(self) -> tuple[nn.Module, ...]:
-        weights = read_weights(self.stem, self.record)
+        weights = _weights(self.stem, self.record, self.raw)
         blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
         some = torch.randn(64, 2, generator=blank)  # norms measured on it are overwritten too
         try:
@@ -102,7 +103,7 @@ class Run:
         path = file_of(self.stem, ".frames.zip")
         if not path.exists():
             raise BadRun(f"{path}: films need it and the repository leaves it out; {AGAIN}")
-        saved = load_tensors(unpack(path, "frames.pt"), path)
+        saved = load_tensors(*unpack(path, "frames.pt"), path)
         if saved.get("weights") != self.record.get("weights"):
             raise BadRun(f"{path}: the snapshots of another training; {AGAIN}")
         try:
@@ -181,14 +182,14 @@ def known() -> list[str]:
 
 def read(stem: Path) -> Run:
     """Load a run's record; raises BadRun where the file is missing, damaged or no run."""
-    record = read_record(stem)
+    record, raw = _parts(stem)
     try:
         recipe = recipes.from_dict(record["recipe"])
         target = targets.from_definition(record["target"], "its target")
         recipes.check_domain(recipe, target)
     except ValueError as error:
         raise BadRun(f"{file_of(stem)}: {_brief(error)}; {AGAIN}") from None
-    return Run(stem, record, recipe, target)
+    return Run(stem, record, recipe, target, raw)
 
 
 def finished(
@@ -206,12 +207,14 @@ def finished(
     with a notice.
     """
     stem = stem_of(recipe, target, seed)
-    if not file_of(stem).exists() or (weights and not has_weights(stem)):
+    if not file_of(stem).exists():
         return False
     try:
-        record = read_record(stem)
-        if has_weights(stem):
-            read_weights(stem, record)
+        record, raw = _parts(stem)
+        if raw is None and weights:
+            return False
+        if raw is not None:
+            _weights(stem, record, raw)
     except BadRun as error:
         print(f"{error}; this counts as missing", flush=True)
         return False
@@ -251,17 +254,16 @@ def pack(path: Path, parts: Mapping[str, bytes]) -> None:
             archive.writestr(info, content, zipfile.ZIP_DEFLATED)
 
 
-def unpack(path: Path, name: str) -> bytes:
-    """One part of a zip file; raises BadRun where it is missing or damaged."""
+def unpack(path: Path, *names: str) -> list[bytes | None]:
+    """Parts of a zip file, from one opening; None for what it has not. Raises BadRun if damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(name).file_size > LARGEST:
-                raise MemoryError
-            return archive.read(name)
+            there = [name if name in archive.namelist() else None for name in names]
+            if any(archive.getinfo(name).file_size > LARGEST for name in there if name):
+                raise ValueError("it claims to hold gigabytes")
+            return [name and archive.read(name) for name in there]
     except FileNotFoundError:
         raise BadRun(f"{path}: no such run; `python -m helpers train RECIPE` makes one") from None
-    except MemoryError:
-        raise BadRun(f"{path}: damaged (it claims to hold gigabytes); {AGAIN}") from None
     except Exception as error:  # an archive that is no archive raises nearly anything
         raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
 
@@ -277,9 +279,19 @@ def write(stem: Path, record: dict, weights: dict) -> str:
 
 def read_record(stem: Path) -> dict:
     """A run's record; raises BadRun where it is missing, damaged or lacks a part."""
+    return _record(stem, *unpack(file_of(stem), "record.json"))
+
+
+def _parts(stem: Path) -> tuple[dict, bytes | None]:
+    """A run's record and, where they are kept, its weights as they lie in the same file."""
+    text, raw = unpack(file_of(stem), "record.json", "weights.pt")
+    return _record(stem, text), raw
+
+
+def _record(stem: Path, text: bytes | None) -> dict:
     path = file_of(stem)
     try:
-        record = files.parse_json(unpack(path, "record.json"), f"{path}: its record")
+        record = files.parse_json(text or b"", f"{path}: its record")
     except files.Unreadable as error:
         raise BadRun(f"{error}; {AGAIN}") from None
     if fault := _fault(record):
@@ -306,16 +318,15 @@ def _is_value(value) -> bool:
     return value is None or type(value) in (int, float)
 
 
-def read_weights(stem: Path, record: dict) -> dict:
+def _weights(stem: Path, record: dict, raw: bytes | None) -> dict:
     """State dictionaries by network; raises BadRun where they are damaged or were not kept."""
     path = file_of(stem)
-    if not has_weights(stem):
+    if raw is None:
         name = f"train {record['recipe']['name']} --seed {record['seed']}"
         raise BadRun(f"{path}: only the record of this seed is kept; python -m helpers {name}")
-    content = unpack(path, "weights.pt")
-    if hashlib.sha256(content).hexdigest() != record.get("weights"):
+    if hashlib.sha256(raw).hexdigest() != record.get("weights"):
         raise BadRun(f"{path}: not the weights that its record names; {AGAIN}")
-    return load_tensors(content, path)
+    return load_tensors(raw, path)
 
 
 def has_weights(stem: Path) -> bool:
@@ -334,10 +345,10 @@ def save_tensors(values: dict) -> bytes:
     return buffer.getvalue()
 
 
-def load_tensors(content: bytes, path: Path) -> dict:
+def load_tensors(content: bytes | None, path: Path) -> dict:
     """What `save_tensors` made; nothing in it is run. Raises BadRun where it is anything else."""
     try:
-        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        values = torch.load(io.BytesIO(content or b""), map_location="cpu", weights_only=True)
     except Exception as error:  # an unpickler that reads garbage raises nearly anything
         raise BadRun(f"{path}: damaged ({_brief(error)}); {AGAIN}") from None
     if not isinstance(values, dict):

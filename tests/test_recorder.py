@@ -348,7 +348,7 @@ def test_members_of_one_training_are_the_runs_they_would_be_alone(tmp_path, name
         with pytest.raises(KeyboardInterrupt):
             trained(it, tmp_path / "broken", seeds, watch=until(1))
         path = tmp_path / "broken" / CHECKPOINT
-        sizes.append(len(runs.unpack(path, "checkpoint.pt")))
+        sizes.append(len(runs.unpack(path, "checkpoint.pt")[0]))
     assert max(sizes) - min(sizes) < 500
 
 
@@ -456,7 +456,7 @@ def test_missing_runs_are_trained_together_once(monkeypatch):
     assert both[0].stem == one[0].stem
     assert one[0].stem.parent.name == "gan-custom@mine"
     path = runs.file_of(one[0].stem)
-    runs.pack(path, {"record.json": runs.unpack(path, "record.json")})
+    runs.pack(path, {"record.json": runs.unpack(path, "record.json")[0]})
     load_or_train(it, MINE, (5, 6))  # a record is enough,
     load_or_train(it, MINE, (5, 6), weights=True)  # unless weights are asked for
     assert told[2:] == [[5]]

@@ -42,7 +42,7 @@ def made(name="gan", seed=5, target=TARGET, record=None, **values):
 def parts_of(stem):
     """The parts of a run's file, by name."""
     path = runs.file_of(stem)
-    return {name: runs.unpack(path, name) for name in zipfile.ZipFile(path).namelist()}
+    return {name: runs.unpack(path, name)[0] for name in zipfile.ZipFile(path).namelist()}
 
 
 def rewrite(stem, change):
@@ -82,7 +82,7 @@ def test_records_are_strict_json():
     """Some scores are NaN or infinite, for which JSON has no name."""
     odd = {"metrics": {"ratio": [1.0, float("nan")]}, "history": {"kl": [float("inf"), None]}}
     stem, _ = made(record=odd)
-    text = runs.unpack(runs.file_of(stem), "record.json").decode()
+    text = runs.unpack(runs.file_of(stem), "record.json")[0].decode()
     record = json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert (record["metrics"], record["history"]) == ({"ratio": [1, None]}, {"kl": [None, None]})
 

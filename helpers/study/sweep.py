@@ -100,7 +100,7 @@ def _stage(stage: list[Training], workers: int, refresh: bool, engine: Engine) -
     for attempt in range(TRIES if stage else 0):
         parent = os.getpid() if workers else None
         task = joblib.delayed(_apart)
-        jobs = (task(work, parent, number, one, refresh, engine) for number, one in left.items())
+        jobs = [task(work, parent, number, one, refresh, engine) for number, one in left.items()]
         try:
             with _processes(min(workers, len(left))):
                 for number, line in joblib.Parallel(return_as="generator_unordered")(jobs):
