@@ -113,9 +113,12 @@ def film(scene: Scene, frames: Sequence, path: Path, fps: int = 25) -> Path:
     earlier one as it was.
     """
     _check_some(frames, path)
-    with replacing(path) as film_file, replacing(path.with_suffix(".png")) as poster_file:
+    with replacing(path) as film_file:
         last = _encode(pictures(scene, frames), _even_size(scene.figure), film_file, fps)
-        Image.fromarray(last).convert("RGB").save(poster_file, format="PNG", optimize=True)
+        if (held := _held(film_file)) != len(frames):
+            raise EncoderFailed(f"the encoder kept {held} of {len(frames)} pictures")
+        with replacing(path.with_suffix(".png")) as poster_file:
+            Image.fromarray(last).convert("RGB").save(poster_file, format="PNG", optimize=True)
     return path
 
 
@@ -149,27 +152,19 @@ def filmstrip(scene: Scene, frames: Sequence, epochs: Sequence[int], path: Path)
 
 
 def _encode(drawn: Iterator[np.ndarray], size: tuple[int, int], path: Path, fps: int) -> np.ndarray:
-    """Send pictures to the encoder as they are drawn; returns the last.
+    """Send pictures to the encoder as they are drawn, for as long as it takes any.
 
-    Raises EncoderFailed unless the film then holds them all: an encoder may fail at its end alone.
+    Returns the last. An encoder may also fail at its end, so what it kept has to be counted.
     """
     pixels = {"pix_fmt_in": "rgba", "pix_fmt_out": "yuv420p", "macro_block_size": 2}
     coding = {"codec": "libx264", "quality": None, "output_params": ENCODER}
     coding |= {"ffmpeg_log_level": "quiet"}
-    sent, last = 0, None
-    with (
-        contextlib.closing(
-            imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
-        ) as writer,
-        contextlib.suppress(OSError),
-    ):  # the encoder has gone: counted below
+    writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
+    with contextlib.closing(writer), contextlib.suppress(OSError):  # it has gone
         writer.send(None)
-        for last in drawn:
+        for picture in drawn:
+            last = picture.copy()
             writer.send(last)
-            sent += 1
-        last = last.copy()
-    if (held := _held(path)) != sent or last is None:
-        raise EncoderFailed(f"the encoder kept {held} of {sent} pictures; is the disk full?")
     return last
 
 

@@ -1,5 +1,6 @@
 """Films read back: every frame in sequence, playable, whole or absent, of the right points."""
 
+import os
 import subprocess
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import animation
+from helpers import animation, files
 from helpers.animation import pictures
 from helpers.maps import limits
 from helpers.metrics.modes import high_quality_fraction
@@ -226,3 +227,27 @@ def test_a_run_has_a_film_a_poster_a_strip_and_a_gif(tmp_path, family):
     assert paths[0].read_bytes()[4:8] == b"ftyp"  # how every mp4 begins
     with Image.open(paths[1]) as poster, Image.open(paths[3]) as small:
         assert (poster.size, small.size[0]) == (SIZES[family], 420)
+
+
+ENCODERS = {  # programs in the place of ffmpeg
+    "dies at once": "exit 1",
+    "dies later": "head -c 300000 >/dev/null; exit 1",
+    "fails at its end": "cat >/dev/null; exit 1",
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for ffmpeg")
+@pytest.mark.filterwarnings("ignore")  # imageio leaves the pipe of a dead encoder unclosed
+@pytest.mark.parametrize("case", ENCODERS)
+def test_an_encoder_that_fails_leaves_the_earlier_film_and_says_so(tmp_path, monkeypatch, case):
+    path, real = tmp_path / "film.mp4", imageio_ffmpeg.get_ffmpeg_exe()
+    path.write_bytes(b"earlier")
+    script = tmp_path / "ffmpeg"
+    film = 'for last; do :; done; case "$last" in *.mp4) ;; *) exec "REAL" "$@";; esac'
+    script.write_text(f"#!/bin/sh\n{film}\n{ENCODERS[case]}\n".replace("REAL", real), "utf-8")
+    script.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(script))
+    with pytest.raises(files.NotWritten, match=r"film\.mp4: .*the encoder kept \d of \d"):
+        animation.film(Walker(), steps(9), path)
+    assert path.read_bytes() == b"earlier"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ffmpeg", "film.mp4"]

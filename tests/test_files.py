@@ -1,9 +1,12 @@
 """Files: where they are read and written, and that they are whole or not there at all."""
 
+import errno
 import json
 import math
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -98,6 +101,74 @@ def test_many_threads_replace_one_file_at_once(tmp_path):
     assert list(texts) == [str(number) * 10_000 for number in range(8)]
     assert path.read_text(encoding="utf-8") in texts
     assert list(contents(tmp_path)) == ["status.json"]
+
+
+def test_what_killed_processes_left_is_swept_and_what_others_write_is_not(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead, old = f".~{files.HOST}-{process.pid}-a.zip", ".~elsewhere-1-b.zip"
+    alive, young = f".~{files.HOST}-{os.getppid()}-c.zip", ".~elsewhere-1-d.zip"
+    for name in (dead, old, alive, young, ".~no-number-e.zip", ".hidden"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / old, (0, 0))
+    files.write_text(tmp_path / "a.txt", "")
+    assert set(contents(tmp_path)) == {"a.txt", alive, young, ".~no-number-e.zip", ".hidden"}
+
+
+def test_all_folders_of_the_project_are_tidied(written):
+    path = files.output("data", "runs", "gan", ".~elsewhere-1-b.zip")
+    path.touch()
+    os.utime(path, (0, 0))
+    files.tidy()
+    assert not path.exists()
+
+
+PLACES = {
+    "a folder in the way": ("folder/a.txt", "a folder is in the way; move it or choose another"),
+    "a file for a folder": ("file/a.txt", "file is a file, no folder; choose another place"),
+    "deeper": ("file/b/c/a.txt", "file is a file, no folder"),
+    "a name without end": ("a" * 300, "cannot be written .* what was saved before is kept"),
+    "no place for files": ("/proc/here/a.txt", "cannot be written"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("case", PLACES)
+@pytest.mark.parametrize("write", [files.check_place, lambda path: files.write_text(path, "")])
+def test_a_place_that_cannot_be_written_is_told_before_and_when_it_is(tmp_path, case, write):
+    place, message = PLACES[case]
+    (tmp_path / "folder" / "a.txt").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(files.NotWritten, match=message) as told:
+        write(tmp_path / place)
+    assert "\n" not in str(told.value)
+    assert sorted(contents_of_all(tmp_path)) == ["file", "folder", "folder/a.txt"]
+
+
+def contents_of_all(folder):
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+
+
+def test_trying_a_place_leaves_nothing(tmp_path):
+    files.check_place(tmp_path / "new" / "a.txt")
+    assert contents_of_all(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG])
+def test_a_disk_that_is_full_or_read_only_is_told_and_the_earlier_file_kept(
+    tmp_path, monkeypatch, number
+):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "before")
+
+    def full(*given, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("helpers.files.Path.write_text", full)
+    told = rf"a\.txt: cannot be written \({os.strerror(number)}\); free space"
+    with pytest.raises(files.NotWritten, match=told):
+        files.write_text(path, "after")
+    assert contents(tmp_path) == {"a.txt": b"before"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")

@@ -16,18 +16,32 @@ def test_names_and_bounds_are_those_of_the_project():
     assert all(most <= recipes.BOUNDS[name][1] for name, most in limits.MOST.items())
 
 
+WIDE = {"encoder": (2_048,) * 2, "decoder": (2_048,) * 2}
+
+
+def digits(images=40, **values):
+    return dataclasses.replace(a_job("vae-digits-8", "digits", **values), images=images)
+
+
 @pytest.mark.parametrize(
     ("job", "complaint"),
     [
         (a_job(epochs=10_001), "epochs = 10001: must be at most 10000 here"),
         (a_job(generator=(8, 4_096)), "generator = 4096: must be at most 2048 here"),
-        (a_job(discriminator=()), "discriminator: 0 layers, must be from 1 to 6"),
-        (a_job("vae-iwae", batch=10_000, samples=64), "batch × samples = 640000: must be at most"),
+        (a_job(discriminator=()), "discriminator: 0 layers; must be from 1"),
+        (a_job("vae-iwae", batch=2_000, samples=64, latent=1_000, **WIDE), "GB of memory"),
+        (a_job(batch=100_000, generator=(2_048,) * 3), "GB of memory, at most 2 here; lower"),
+        (
+            digits(batch=5_000, images=None),
+            "batch = 5000: there are 4500 points to train on; lower it",
+        ),
+        (digits(batch=64, images=50), "batch = 64: there are 50 points to train on; lower it"),
+        (digits(batch=10, encoder=(8, 8, 8)), "3 layers: 28 pixels cannot be halved so often"),
         (a_job(target="../secrets"), "'../secrets': choose one of gmm5"),
         (dataclasses.replace(a_job(), seed=-1), "seed = -1: must be from 0"),
         (dataclasses.replace(a_job(), images=1), "images = 1: must be at least 2"),
     ],
 )
 def test_what_cannot_be_trained_here_is_refused(job, complaint):
-    with pytest.raises(limits.BadJob, match=complaint):
+    with pytest.raises((limits.BadJob, recipes.BadRecipe), match=complaint):
         limits.check(job)

@@ -161,7 +161,7 @@ def test_an_upload_is_encoded_or_refused(quick):
     at = page_of("explore", trained(digits()), part="Encode")
     png = io.BytesIO()
     Image.fromarray(np.zeros((50, 40), np.uint8)).save(png, "PNG")
-    refused = ["not an image, or cut short; send a JPEG or PNG"]
+    refused = ["not an image, cut short or vast; send a JPEG or PNG"]
     for raw, message in [(png.getvalue(), []), (b"text", refused)]:
         at.file_uploader[0].set_value(("mine.png", raw, "image/png")).run()
         assert not at.exception

@@ -68,18 +68,6 @@ def test_the_next_start_finds_what_this_one_compiled(monkeypatch):
     assert start() == ["6.0 [2.0, 2.0, 2.0] 1"]
 
 
-def test_code_for_other_processors_is_kept_apart_and_a_named_folder_stays(monkeypatch, tmp_path):
-    """PyTorch's own choice is shared by all projects, and by all capabilities of one processor."""
-    able = torch.backends.cpu.get_cpu_capability()
-    for given in ("", str(tmp_path / "torchinductor_somebody")):
-        monkeypatch.setenv(cache.NAME, given)
-        cache.choose()
-        assert os.environ[cache.NAME].endswith(os.path.join("cache", "compiled", able))
-    monkeypatch.setenv(cache.NAME, str(tmp_path))
-    cache.choose()
-    assert os.environ[cache.NAME] == str(tmp_path)
-
-
 def test_really_without_a_compiler(tmp_path):
     """No stand-in: PATH names an empty folder, and nothing compiled before can be found."""
     said, result = start(PATH=str(tmp_path), **{cache.NAME: str(tmp_path)})

@@ -238,3 +238,90 @@ def test_what_is_missing_is_named_with_the_way_to_it(tmp_path, case):
     with pytest.raises(BadImages, match=r"no .* in this folder or below; ask a friend") as refused:
         MISSING[case](tmp_path)
     assert str(refused.value).startswith(str(tmp_path))
+
+
+# ----------------------------------------------------------------- as a viewer shows them
+
+GREY = np.linspace(0, 65_535, 64).reshape(8, 8)
+RED = (255, 0, 0)
+
+
+def picture(mode, colour, hidden=False):
+    """One colour; with `hidden`, transparent everywhere."""
+    image = Image.new(mode, (8, 8), colour)
+    if hidden:
+        image.putalpha(0)
+    return image
+
+
+def grey16():
+    return Image.fromarray(GREY.astype(np.uint16))
+
+
+def palette_with_a_hole():
+    image = picture("RGB", RED).convert("P")
+    image.info["transparency"] = image.getpixel((0, 0))
+    return image
+
+
+SHOWN = {  # what a viewer shows in the middle of it, by how it is kept
+    "16-bit black": (lambda: Image.fromarray(np.zeros((8, 8), np.uint16)), "PNG", (0, 0, 0)),
+    "16-bit grey": (
+        lambda: Image.fromarray(np.full((8, 8), 32_768, np.uint16)), "PNG", (128, 128, 128)),
+    "16-bit TIFF": (
+        lambda: Image.fromarray(np.full((8, 8), 32_768, np.uint16)), "TIFF", (128, 128, 128)),
+    "RGBA, hidden": (lambda: picture("RGBA", (*RED, 0)), "PNG", (255, 255, 255)),
+    "RGBA, half": (lambda: picture("RGBA", (*RED, 128)), "PNG", (255, 127, 127)),
+    "LA, hidden": (lambda: picture("LA", (0, 0)), "PNG", (255, 255, 255)),
+    "palette": (lambda: picture("RGB", RED).convert("P"), "PNG", RED),
+    "palette, hidden": (palette_with_a_hole, "PNG", (255, 255, 255)),
+    "one bit": (lambda: picture("1", 1), "PNG", (255, 255, 255)),
+    "GIF": (lambda: picture("RGB", RED).convert("P"), "GIF", RED),
+    "CMYK": (lambda: picture("CMYK", (0, 255, 255, 0)), "TIFF", RED),
+    "WEBP, hidden": (lambda: picture("RGBA", (*RED, 0)), "WEBP", (255, 255, 255)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_pictures_are_read_as_a_viewer_shows_them(tmp_path, case):
+    make, kind, expected = SHOWN[case]
+    options = {"transparency": make().info["transparency"]} if "transparency" in make().info else {}
+    make().save(tmp_path / "a.img", kind, **options)
+    found = readers.read_image(tmp_path / "a.img", 8)[:, 4, 4].tolist()
+    assert found == pytest.approx(expected, abs=2)
+    if kind in readers.UPLOADS:
+        sent = readers.read_upload((tmp_path / "a.img").read_bytes(), (3, 8, 8)).view(3, 8, 8)
+        assert ((sent[:, 4, 4] + 1) * 127.5).tolist() == pytest.approx(expected, abs=2)
+
+
+def test_every_shade_of_a_16_bit_grey_is_kept(tmp_path):
+    grey16().save(tmp_path / "a.png")
+    found = readers.read_image(tmp_path / "a.png", 8)[0].double().numpy()
+    np.testing.assert_allclose(found, GREY / 257, atol=1)
+
+
+def test_of_an_animation_the_first_picture_is_read(tmp_path):
+    first, second = picture("RGB", RED), picture("RGB", (0, 0, 255))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
+    assert readers.read_image(tmp_path / "a.gif", 8)[:, 4, 4].tolist() == [255, 0, 0]
+
+
+def test_linked_folders_are_read_once_and_what_is_left_out_is_told(tmp_path, capsys):
+    formats.write_image(tmp_path / "cats" / "a.png", 9, 9)
+    formats.write_image(tmp_path / "elsewhere" / "b.TIFF", 9, 9)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "cats").symlink_to(tmp_path / "cats")
+    (photos / "dogs").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "cats" / "round").symlink_to(photos)  # a way back
+    for name in ("a.svg", "b.svg", "notes"):
+        (photos / name).touch()
+    assert readers.folder_images(photos, 8, "").labels.tolist() == [0, 1]
+    said = capsys.readouterr().out
+    assert "photos: 2 images; other files are left out (2 .svg, 1 without ending)" in said
+
+
+def test_a_picture_that_claims_to_be_vast_is_refused(tmp_path):
+    Image.new("1", (5_000, 5_000)).save(tmp_path / "a.png")
+    with pytest.raises(BadImages, match=r"a\.png: 5000 × 5000 pixels; at most 20 million"):
+        readers.read_image(tmp_path / "a.png", 8)

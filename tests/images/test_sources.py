@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.files import REPOSITORY
+from helpers.files import REPOSITORY, output
 from helpers.images import sources
 from helpers.images.readers import BadImages
+from images import formats
 
 SEED = 77  # not that of the datasets, whose faces may lie in the repository's cache
 
@@ -90,3 +91,10 @@ def test_the_readme_credits_the_artists_as_their_licences_ask(style):
     assert work in meta["source"]["name"]
     assert author.split(" and ")[0].strip() in meta["creator"]["name"]
     assert meta["license"]["name"] in readme
+
+
+def test_of_cub_the_photographs_are_read_and_not_its_masks(written):
+    root = output("data", "images", "cub", "CUB_200_2011", "x").parent
+    formats.write_image(root / "images" / "001" / "a.jpg", 40, 40)
+    formats.write_image(root / "segmentations" / "001" / "a.png", 40, 40)
+    assert len(sources.SOURCES["cub"].read("cub", 32, None).labels) == 1

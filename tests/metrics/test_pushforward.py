@@ -60,3 +60,21 @@ def test_a_network_agrees_with_the_histogram_of_its_samples():
     expected = means * 900 * cell * n
     chi2 = ((counts - expected).square() / expected.clamp(min=25)).sum()
     assert chi2 < 225 + 6 * math.sqrt(450)
+
+
+def bent(z):
+    """A map of whole numbers, so that points of a coarse mesh can be met exactly."""
+    return torch.stack([2 * z[:, 0] + z[:, 1], z[:, 1] - z[:, 0]], -1)
+
+
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+def test_points_on_corners_and_edges_of_the_mesh_count_once(mirror):
+    """Six triangles meet in a corner, two in an edge; the prior at the point tells the truth."""
+
+    def decode(z):
+        return bent(z) * torch.tensor([mirror, 1.0])
+
+    z = torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1], [-2, 1], [0.5, 0], [0, 0.5], [0.5, 0.5]])
+    found = density(decode, decode(z), nodes=12)  # squares of side one
+    prior = (-0.5 * z.square().sum(1)).exp() / (2 * math.pi) / 3  # |det| = 3
+    torch.testing.assert_close(found, prior.double(), rtol=1e-5, atol=0)

@@ -84,13 +84,19 @@ def by_loops(x, y, k):
     reach_x, reach_y = (
         NearestNeighbors(n_neighbors=k).fit(side).kneighbors()[0][:, -1] for side in (x, y)
     )
-    in_real = [[np.linalg.norm(a - b) <= r for b, r in zip(y, reach_y, strict=True)] for a in x]
-    in_model = [[np.linalg.norm(a - b) <= r for a, r in zip(x, reach_x, strict=True)] for b in y]
+    in_real = [[np.linalg.norm(a - b) < r for b, r in zip(y, reach_y, strict=True)] for a in x]
+    in_model = [[np.linalg.norm(a - b) < r for a, r in zip(x, reach_x, strict=True)] for b in y]
     precision = sum(any(row) for row in in_real) / len(x)
     recall = sum(any(row) for row in in_model) / len(y)
     density = sum(sum(row) for row in in_real) / (k * len(x))
     coverage = sum(any(row[j] for row in in_real) for j in range(len(y))) / len(y)
     return precision, recall, density, coverage
+
+
+def test_exact_copies_have_the_density_one_of_the_authors_own_code():
+    """Their balls are open: a point's k-th neighbour does not lie within (Naeem et al. 2020)."""
+    x = normal(200, 0)
+    assert precision_recall_density_coverage(x, x, 5).density == pytest.approx(1)
 
 
 @pytest.mark.parametrize("k", [1, 3])
