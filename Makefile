@@ -6,14 +6,15 @@ BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY     := $(BIN)/python
 READY  := $(VENV)/.ready
 
+# Every path here is relative to this folder, so its own name may hold spaces, umlauts or quotes.
 # The story: the first two are independent, Compare reads what they leave behind.
 FIRST   := $(wildcard VAE.ipynb GAN.ipynb)
 LAST    := $(wildcard Compare.ipynb)
 LABS    := $(wildcard labs/*.ipynb)
-SCRATCH := $(CURDIR)/build/test
+SCRATCH := build/test
 # A warning inside Jupyter is not ours to fail on; `notebooks check` catches those in cells.
 # What the notebooks write goes to build/test, so that committed files stay untouched.
-NBVAL   := FIVE_GAUSSIANS_OUT="$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 1800
+NBVAL   := FIVE_GAUSSIANS_OUT="$$PWD/$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 1800
 
 # One thread for each process: small models train fastest so, and two trainings share two cores.
 export OMP_NUM_THREADS := 1
@@ -31,7 +32,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; v = sys.version_info; v >= (3, 11) or sys.exit('Python %d.%d found, 3.11 or newer needed; name one, as in: make PYTHON=python3.12' % v[:2])"
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): a few minutes, once."
-	$(PY) -m pip install --quiet --requirement requirements.txt
+	$(PY) -m pip install --quiet --requirement requirements.txt --editable .
 	@touch $(READY)
 
 run: $(READY) ## train, render the notebooks in place, and sum up
@@ -46,14 +47,14 @@ test-fast: $(READY) lint unit ## style and unit tests only
 lint: $(READY) ## check style, format, the direction of imports, and that notebooks are as rendered
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(BIN)/lint-imports
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 	$(PY) -m helpers.study.notebooks check
 
 unit: $(READY)
 	$(PY) -m pytest -n 2 --dist loadfile --junitxml build/unit.xml tests
 
 notebooks: $(READY) unit
-	rm -rf "$(SCRATCH)"
+	rm -rf $(SCRATCH)
 	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
 	$(if $(LABS),FIVE_GAUSSIANS_PRESET=tiny $(NBVAL) -n 2 --dist loadscope --junitxml build/labs.xml $(LABS))

@@ -20,7 +20,7 @@ if errorlevel 1 (
 )
 if not exist "%PY%" %NEW% -m venv ".venv" || goto failed
 echo Installing into .venv: a few minutes, once.
-"%PY%" -m pip install --quiet --requirement "requirements.txt" || goto failed
+"%PY%" -m pip install --quiet --requirement "requirements.txt" --editable . || goto failed
 copy /y "requirements.txt" "%READY%" >nul
 
 :start

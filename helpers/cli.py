@@ -377,9 +377,13 @@ def evidence(
     train: Annotated[bool, arg(help="first train the runs that are missing or outdated")] = False,
 ) -> None:
     """Measure anew what the answers rest on, data/evidence, or those records that are named."""
+    from helpers.study import RECORDS
+
+    for name in names:
+        if name not in RECORDS:
+            raise BadCommand(f"{name}: no such record; choose of {', '.join(RECORDS)}")
     from helpers.study import summaries, sweep
 
-    summaries.check_names(names)
     if train:
         for line in sweep.sweep(summaries.trainings(), workers, refresh=True):
             print(line, flush=True)

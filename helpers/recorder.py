@@ -248,6 +248,7 @@ def train(
     given = zip(seeds, stems or [None] * len(seeds), strict=True)
     stems = [place_of(recipe, target, seed, stem) for seed, stem in given]
     draws, streams = target.draws(), [stream(seed) for seed in seeds]
+    training.check_batch(training.settings(recipe), draws.train.points)
     _check_turns(recipe, len(draws.train.points))
     place = training.choose_device(device)
     start = partial(starting_networks, recipe, target, draws, device=device, engine=engine)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import files, runs, targets
-from helpers.metrics import scorecard
+from helpers.metrics import FEWEST
 from helpers.targets import GaussianMixture
 from helpers.training import stream
 
@@ -35,8 +35,8 @@ def find(source: str, n: int | None, target: str | None) -> tuple[Tensor, Gaussi
         truth = truth or targets.gmm5()
         _check_plane(truth)
         return read(Path(source)), truth
-    if n is not None and n < scorecard.FEWEST:
-        raise BadSamples(f"-n {n}: too few to score; give {scorecard.FEWEST} or more")
+    if n is not None and n < FEWEST:
+        raise BadSamples(f"-n {n}: too few to score; give {FEWEST} or more")
     run = runs.find(source)
     for one in (run.target, truth or run.target):
         _check_plane(one)  # before 100,000 images are decoded
@@ -54,10 +54,10 @@ def _check_plane(target: targets.Target) -> None:
 def read(path: Path) -> Tensor:
     """Samples (n, 2) from a .npy file, as float32; raises BadSamples for anything else."""
     array = _load(path)
-    expected = f"expected numbers of shape (n, 2) with n of {scorecard.FEWEST} at least"
+    expected = f"expected numbers of shape (n, 2) with n of {FEWEST} at least"
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "fiu":
         raise BadSamples(f"{path}: {array.dtype} of shape {array.shape}, {expected}")
-    if len(array) < scorecard.FEWEST:
+    if len(array) < FEWEST:
         raise BadSamples(f"{path}: {len(array)} points, {expected}")
     with np.errstate(over="ignore"):  # what is too large for float32 counts as infinite below
         points = torch.from_numpy(array.astype(np.float32))
@@ -96,6 +96,8 @@ def score(
     all metrics at once. A metric of which the truth itself has no range at this size says nothing:
     its `inside` is None. Raises ValueError for points that cannot be scored.
     """
+    from helpers.metrics import scorecard  # takes a second to import
+
     train = target.draws().train.points
     card = scorecard.scorecard(target, {"samples": points}, train, generator, watch=watch)
     return {

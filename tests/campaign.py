@@ -310,22 +310,8 @@ def damaged(tally: Tally, folder: Path, wanted: int) -> None:
     """Files of every kind, spoilt in every way."""
     from damage import campaign, kinds
 
-    def train(place: Path, whole: bool) -> Path:
-        trained(place, epochs=2 if whole else 30)
-        if not whole:
-            shutil.rmtree(place)
-            case = Case("", [*TRAIN[:-1]], learned)
-            child = forked(case.action(place), place)
-            while not (place / "seed5.checkpoint.zip").exists():
-                time.sleep(0.001)
-            os.kill(child, signal.SIGKILL)
-            waited(child)
-            trained(place / "other", epochs=2)
-            shutil.copy(place / "other" / "seed5.zip", place / "seed5.zip")
-        return place / "seed5"
-
     os.environ["FIVE_GAUSSIANS_OUT"] = str(folder)
-    table, wrong = campaign(kinds(folder, train), wanted)
+    table, wrong = campaign(kinds(folder), wanted)
     for name, counts in table.items():
         print(f"  {name}: {dict(counts)}", flush=True)
     tally.counts["damaged files"] += wanted

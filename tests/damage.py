@@ -5,6 +5,7 @@ as a mixture one digit of which has changed, that it passes its own checks. Refu
 that the command line tells in one line. Nothing else may happen, and nothing in a file is run.
 """
 
+import contextlib
 import io
 import json
 import random
@@ -18,6 +19,7 @@ import torch
 from commands import SOUND, saved
 from images.formats import idx_bytes, python2_pickle
 from PIL import Image
+from small import recipe
 
 from helpers import files, recorder, runs, samples, targets
 from helpers.app import jobs
@@ -75,8 +77,20 @@ def swapped(raw: bytes, chance: random.Random) -> bytes:
 WAYS = (flipped, cut, blanked, grown, swapped)
 
 
-def kinds(folder: Path, trained: Callable[[Path, bool], Path]) -> list[Kind]:
-    """Every kind of file, made in a folder; `trained(folder, whole)` trains a small run there."""
+def trained(folder: Path, whole: bool) -> Path:
+    """Train a small run in a folder, to its end or to an interruption; returns its stem."""
+
+    def stop(one):
+        raise KeyboardInterrupt
+
+    watch = {} if whole else {"watch": stop}
+    with contextlib.suppress(KeyboardInterrupt):
+        recorder.train(recipe(epochs=2), targets.gmm5(), stems=[folder / "seed5"], **watch)
+    return folder / "seed5"
+
+
+def kinds(folder: Path) -> list[Kind]:
+    """Every kind of file, made in a folder."""
     stem, broken = trained(folder / "whole", True), trained(folder / "broken", False)
     run = runs.read(stem)
     return [

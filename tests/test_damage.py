@@ -1,6 +1,5 @@
 """Damaged and hostile files are read rightly or refused in one line; nothing in them is run."""
 
-import contextlib
 import os
 import pickle
 import random
@@ -9,41 +8,29 @@ from dataclasses import replace
 import damage
 import pytest
 import torch
-from damage import campaign, hostile, kinds, weights_in_bytes
-from small import recipe, shrink
+from damage import campaign, hostile, kinds, trained, weights_in_bytes
+from small import shrink
 
-from helpers import recorder, runs, targets
+from helpers import runs
 from helpers.images import readers
 
 
-@pytest.fixture
-def trained(monkeypatch):
-    """What trains a small run in a folder, to its end or to an interruption; returns its stem."""
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
     shrink(monkeypatch)
-
-    def train(folder, whole):
-        def stop(one):
-            raise KeyboardInterrupt
-
-        watch = {} if whole else {"watch": stop}
-        with contextlib.suppress(KeyboardInterrupt):
-            recorder.train(recipe(epochs=2), targets.gmm5(), stems=[folder / "seed5"], **watch)
-        return folder / "seed5"
-
-    return train
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of what it then refuses or reads
-def test_damaged_files_are_read_rightly_or_refused_in_one_line(tmp_path, trained):
-    table, wrong = campaign(kinds(tmp_path, trained), 2_000)
+def test_damaged_files_are_read_rightly_or_refused_in_one_line(tmp_path):
+    table, wrong = campaign(kinds(tmp_path), 2_000)
     assert not wrong, "\n".join(wrong[:20])
     assert sum(map(sum, (counts.values() for counts in table.values()))) == 2_000
     assert all(counts["refused"] for counts in table.values())
 
 
-def test_a_reader_that_takes_anything_would_be_seen(tmp_path, trained):
+def test_a_reader_that_takes_anything_would_be_seen(tmp_path):
     """The campaign itself can fail: a format without checksums, held to what lay there, does."""
-    idx = next(kind for kind in kinds(tmp_path, trained) if kind.name == "idx")
+    idx = next(kind for kind in kinds(tmp_path) if kind.name == "idx")
     strict = replace(idx, exact=True, read=lambda: readers.idx(idx.path, 3).tolist())
     assert any("not what lay there" in line for line in campaign([strict], 100)[1])
     careless = replace(idx, read=lambda: idx.path.read_bytes()[160])
@@ -76,9 +63,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_weights_with_the_right_hash_are_refused_in_one_line(
-    case, tmp_path, trained, monkeypatch
-):
+def test_hostile_weights_with_the_right_hash_are_refused_in_one_line(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stem = trained(tmp_path / "run", True)
     hostile(stem, HOSTILE[case])
@@ -88,7 +73,7 @@ def test_hostile_weights_with_the_right_hash_are_refused_in_one_line(
     assert not (tmp_path / "sprung").exists()
 
 
-def test_damaged_weights_with_the_right_hash_are_refused_in_one_line(tmp_path, trained):
+def test_damaged_weights_with_the_right_hash_are_refused_in_one_line(tmp_path):
     """The hash only says that record and weights belong together, not who wrote them."""
     stem = trained(tmp_path / "run", True)
     (raw,), chance = runs.unpack(runs.file_of(stem), "weights.pt"), random.Random(0)

@@ -9,6 +9,7 @@ vectors makes every step slow when it is cut, and its rounding another, without 
 import contextlib
 import functools
 import os
+import re
 import shutil
 import struct
 import sys
@@ -52,12 +53,18 @@ def choose() -> Path:
         return _private(Path(given))
     able = torch.backends.cpu.get_cpu_capability()  # AVX2, for instance
     own = Path.home() / ".cache" / "two-ways-to-five-gaussians"
+    folder = REPOSITORY / "data" / "cache" / "compiled" / able
     try:
-        folder = _private(REPOSITORY / "data" / "cache" / "compiled" / able)
+        folder = _private(folder if compilable(folder) else own / able)
     except OSError:  # the installation is somebody else's
         folder = _private(own / able)
     os.environ[NAME] = str(folder)
     return folder
+
+
+def compilable(path: Path) -> bool:
+    """Whether PyTorch can name this path to a compiler: it quotes nothing."""
+    return re.fullmatch(r"[\w./\\:+@~-]+", str(path), re.ASCII) is not None
 
 
 def _private(folder: Path) -> Path:

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -157,6 +158,11 @@ def notice(error: Exception) -> None:
     """Say once that training goes on without compilation, for which reason, and the remedy."""
     if not has_compiler():
         _say("no C++ compiler", "install one (the README says which) for 3–5 times the speed")
+    elif not cache.compilable(home := Path(torch.__file__).parent):
+        _say(
+            f"PyTorch cannot compile below {home}, as its name has spaces, quotes or umlauts",
+            "install it elsewhere, as by `make VENV=/a/plain/path`, for 3–5 times the speed",
+        )
     else:
         lines = str(error).strip().splitlines() or [""]
         _say(

@@ -6,7 +6,7 @@ rows of pixels, one dimension a pixel.
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from helpers import memory, training
-from helpers.images import metrics, models
-from helpers.images.figures import ImageScene
+from helpers import memory
+from helpers.images import models
 from helpers.images.readers import BadImages, Images
 from helpers.images.sources import FOLDER, SOURCES
 from helpers.targets import DATA_SEED, Draws, Labelled
@@ -24,12 +23,8 @@ from helpers.targets import DATA_SEED, Draws, Labelled
 ALL = 1_000_000  # more images than any set has
 NAME = re.compile(rf"(?P<source>{'|'.join(SOURCES)})(-(?P<size>\d+)(-(?P<most>\d+))?)?")
 BYTES = 10  # a number of an image takes while it is read: as bytes, as float32, once more each
+FEWEST = 6  # held-out images; the balls of precision and recall reach to a fifth neighbour
 LARGEST = 1_024  # pixels a side
-TIMES = 10  # that samples are scored in a training
-SCORED = 500  # images to a score
-SUBSETS = 25  # to a KID on the way: its mean alone is kept
-NEIGHBOURS = 5  # to the balls of precision and recall, which need more images than that
-LOSSES = ("loss", "reconstruction", "kl", "discriminator", "generator")  # in a line of progress
 
 
 @dataclass(frozen=True)
@@ -108,12 +103,25 @@ class ImageDataset:
         """A fresh VAE alone, or a generator and a discriminator; `points` are not looked at."""
         return models.BUILDERS[recipe.family](recipe, self.shape, generator)
 
-    def evaluator(self, draws: Draws) -> "ImageEvaluator":
-        """How samples are scored while a training runs: against the validation images."""
+    def evaluator(self, draws: Draws):
+        """How samples are scored while a training runs: against the validation images.
+
+        Raises BadImages for too few of them, before anything else is loaded.
+        """
+        count = len(draws.validation.points)
+        if count < FEWEST:
+            raise BadImages(
+                f"{count} held-out images: too few to score by; give {FEWEST} or more, so 20 times "
+                "as many in all"
+            )
+        from helpers.images.evaluator import ImageEvaluator  # takes a second to import
+
         return ImageEvaluator(self.shape, draws.validation.points)
 
-    def scene(self) -> ImageScene:
+    def scene(self):
         """The empty scene of a training's film."""
+        from helpers.images.figures import ImageScene  # so does this
+
         return ImageScene(self.shape)
 
 
@@ -163,61 +171,3 @@ def _resized(images: Tensor, size: int) -> Tensor:
     if sides == (28, 28) and size == 32:
         return pad(images, (2, 2, 2, 2))
     return interpolate(images, (size, size), mode="bilinear", antialias=True)
-
-
-# ------------------------------------------------------------------ scores of a training
-
-
-class ImageEvaluator:
-    """Scores of images (flat rows) against held-out ones, by KID on EfficientNet-Lite0.
-
-    Features take seconds, so samples are scored about ten times in a training. `watched` is how
-    many samples `watch` wants, `filmed` how many of them a film keeps. Raises BadImages for fewer
-    than 6 held-out images.
-    """
-
-    def __init__(self, shape: tuple[int, int, int], held_out: Tensor):
-        if len(held_out) <= NEIGHBOURS:
-            raise BadImages(
-                f"{len(held_out)} held-out images: too few to score by; give {NEIGHBOURS + 1} or "
-                "more, so 20 times as many in all"
-            )
-        self.shape, self.held_out = shape, held_out[:SCORED]  # (n, c · h · w)
-        self.watched, self.filmed = len(self.held_out), 64
-
-    @cached_property
-    def real(self) -> Tensor:
-        """Features of the held-out images: (n, 1280)."""
-        return self._features(self.held_out)
-
-    def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
-        """KID, FID and more of samples ten times in a training, first and last epoch included.
-
-        `diversity` is how much samples differ in their features, over how much real ones do.
-        """
-        if epoch not in (0, 1, epochs) and epoch % max(1, epochs // TIMES):
-            return {}
-        seen = self._features(x)
-        return {
-            "kid": metrics.kid(self.real, seen, training.stream(0), SUBSETS).value,
-            "fid": metrics.fid(self.real, seen),
-            "diversity": (seen.var(0).sum() / self.real.var(0).sum()).item(),
-            "detail": metrics.detail(x.view(-1, *self.shape)),
-        }
-
-    @torch.no_grad()
-    def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
-        """All image scores of decoded latents, real against real beside them."""
-        x = model.decode(torch.randn(self.watched, model.latent, generator=generator))
-        return metrics.image_scores(
-            self.real, *map(self._features, (x, test[:SCORED])), training.stream(0)
-        )
-
-    def line(self, row: dict[str, float]) -> str:
-        """A row of the history in a few words: the KID where it was taken, else the losses."""
-        if row.get("kid") is not None:
-            return f"KID {row['kid']:.3g}"
-        return ", ".join(f"{name} {row[name]:.3g}" for name in row if name in LOSSES)
-
-    def _features(self, x: Tensor) -> Tensor:
-        return metrics.features(x.view(-1, *self.shape))

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import files
-from helpers.metrics import memorisation, modes, ranges, two_sample
+from helpers.metrics import FEWEST, memorisation, modes, ranges, two_sample
 from helpers.targets import GaussianMixture
 
 METRICS_VERSION = 3  # raise when a metric's formula or default changes: ranges are measured anew
@@ -26,7 +26,6 @@ ALPHA = 0.05  # chance that a fresh sample of the truth leaves its range on any 
 WORKERS = 2  # processes that measure it
 DRAWS = 200  # of the truth: a range of all metrics at once takes many
 TRAIN = 100_000  # training points, as a target draws them
-FEWEST = 10  # points a side; the nearest-neighbour scores need more than k = 5
 
 
 @dataclass(frozen=True)

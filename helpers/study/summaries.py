@@ -132,20 +132,11 @@ def save(name: str, content: dict) -> Path:
 def make(names: Sequence[str] = (), workers: int = 2, say: Say = print) -> None:
     """Make records anew, all of them if none is named.
 
-    Of the summaries only those of other weights than the runs have now. Raises BadRecord for an
-    unknown name.
+    Of the summaries only those of other weights than the runs have now.
     """
-    check_names(names)
     for name in names or RECORDS:
         content = RECORDS[name](workers, say)
         say(f"wrote {save(name, content)}")
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Raise BadRecord for a name that is no record's."""
-    for name in names:
-        if name not in RECORDS:
-            raise BadRecord(f"{name}: no such record; choose of {', '.join(RECORDS)}")
 
 
 def trainings() -> list[Training]:

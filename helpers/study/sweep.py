@@ -164,7 +164,7 @@ def _cluster(scheduler: str) -> Iterator[None]:
         yield
         return
     try:
-        from dask.distributed import Client
+        from distributed import Client
     except ImportError:
         raise NoCluster("--scheduler needs Dask: pip install distributed") from None
     try:

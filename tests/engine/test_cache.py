@@ -111,3 +111,23 @@ def test_a_cache_that_was_cut_short_is_made_anew_with_the_same_result(tmp_path):
     assert again == first.strip()
     assert not (folder / ".999999999.1.tmp").exists()
     assert start(folder) == first
+
+
+def test_a_path_that_pytorch_cannot_name_to_a_compiler_is_avoided_and_told(
+    monkeypatch, tmp_path, capsys
+):
+    from helpers.engine import compile as compiling
+
+    project = tmp_path / "My Project" / "fünf's"
+    monkeypatch.setenv(cache.NAME, "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(cache, "REPOSITORY", project)
+    assert tmp_path / "home" in cache.choose().parents
+    monkeypatch.setattr(compiling, "has_compiler", lambda: True)
+    monkeypatch.setattr(torch, "__file__", str(project / "torch" / "__init__.py"))
+    compiling._say.cache_clear()
+    compiling.notice(RuntimeError("C++ compile error"))
+    compiling._say.cache_clear()
+    said = capsys.readouterr().out
+    assert f"PyTorch cannot compile below {project / 'torch'}, as its name has spaces" in said
+    assert "make VENV=" in said

@@ -1,10 +1,12 @@
 """Scores while a training runs: ten times, real beside fake."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from helpers.images import metrics
-from helpers.images.datasets import ImageDataset, ImageEvaluator
+from helpers.images.datasets import ImageDataset
 from helpers.images.readers import BadImages
 from helpers.metrics.evaluator import evaluator
 from helpers.targets import Draws, Labelled
@@ -49,4 +51,4 @@ def test_a_score_tells_grey_from_like():
 
 def test_too_few_held_out_images_are_refused_before_the_training():
     with pytest.raises(BadImages, match=r"^5 held-out images: too few to score by; give 6"):
-        ImageEvaluator(DATASET.shape, some(5))
+        DATASET.evaluator(SimpleNamespace(validation=SimpleNamespace(points=some(5))))

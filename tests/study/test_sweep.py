@@ -185,7 +185,7 @@ def test_a_scheduler_that_cannot_be_reached_is_named(installed, message, monkeyp
     if installed:
         pytest.importorskip("distributed")
     else:
-        monkeypatch.setitem(sys.modules, "dask.distributed", None)
+        monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(sweep.NoCluster, match=message):
         list(sweep.sweep(sweeping.trainings(), scheduler="no-such-scheme://x"))
 
