@@ -159,12 +159,14 @@ def _encode(drawn: Iterator[np.ndarray], size: tuple[int, int], path: Path, fps:
     pixels = {"pix_fmt_in": "rgba", "pix_fmt_out": "yuv420p", "macro_block_size": 2}
     coding = {"codec": "libx264", "quality": None, "output_params": ENCODER}
     coding |= {"ffmpeg_log_level": "quiet"}
-    writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding)
+    writer, last = imageio_ffmpeg.write_frames(str(path), size, fps=fps, **pixels, **coding), None
     with contextlib.closing(writer), contextlib.suppress(OSError):  # it has gone
         writer.send(None)
         for picture in drawn:
             last = picture.copy()
             writer.send(last)
+    if last is None:
+        raise EncoderFailed("the encoder did not start")
     return last
 
 

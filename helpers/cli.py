@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             run(words)
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed, as a daemon's is
+                sys.stdout.flush()
         return 0
     except KeyboardInterrupt:
         resumes = words[:1] == ["train"] and not _launched()
@@ -98,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except FAILURES as error:
-        if isinstance(error, RuntimeError) and type(error).__name__ not in ACCIDENTS:
+        known = type(error).__name__ in ACCIDENTS or "can't allocate memory" in str(error)
+        if isinstance(error, RuntimeError) and not known:
             raise
         print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 2
@@ -239,8 +241,26 @@ def _trained(recipe, target, options: Training, size: experiments.Preset, watch:
     from helpers.training import PLAIN
 
     engine = PLAIN if options.plain or not size.compiled else FAST
+    if options.resume and (there := _complete(recipe, target, options.seed, stem)):
+        return there
     common |= {"stems": [stem], "resume": options.resume, "engine": engine}
     return recorder.train(recipe, target, (options.seed,), **common)[0]
+
+
+def _complete(recipe, target, seed: int, stem: Path | None):
+    """The finished run of these very numbers, which nothing has to be resumed for, or None."""
+    from helpers import recorder, runs
+
+    stem = stem or files.written(*runs.folder(recipe, target).parts, f"seed{seed}")
+    with contextlib.suppress(runs.BadRun):
+        run = runs.read(stem)
+        same = run.recipe == recipe and run.record["target"] == target.definition()
+        if same and run.record["complete"] and run.seed == seed:
+            print("already complete")
+            return run
+    if not runs.file_of(stem, recorder.CHECKPOINT).exists():
+        print(f"{stem}: nothing to go on from; it trains from the start", flush=True)
+    return None
 
 
 def _launched() -> bool:
@@ -310,23 +330,36 @@ def evaluate(
 
 def film(
     run: Run,
-    output: Annotated[Path | None, _path("FILE.mp4", ".mp4"), arg(aliases=["-o"])] = None,
+    output: Annotated[
+        Path | None,
+        _path("FILE.mp4", ".mp4"),
+        arg(aliases=["-o"], help="beside it .png, .gif and _strip.png"),
+    ] = None,
     train: Annotated[bool, arg(help="train a run again whose snapshots are not kept")] = False,
 ) -> None:
     """Draw the film of a run that was trained on this machine; without -o it is in media."""
     from helpers import animation, recorder, runs
 
     found = runs.find(run)
+    output = output or files.written("media", f"{found.recipe.name}.mp4")
+    files.check_place(output)
     if not found.has_frames:
         found = _trained_again(found, train)
     probe = recorder.probe_of(found.recipe, found.target, found.target.draws())
-    output = output or files.output("media", f"{found.recipe.name}.mp4")
     for made in animation.film_run(found, probe, output):
         print(f"{made}: {made.stat().st_size / 1e6:.2f} MB")
 
 
 def _trained_again(run, allowed: bool):
     """The same training in `build/film`, for its snapshots; the run itself stays as it is."""
+    from helpers import recorder, runs
+
+    name = runs.folder(run.recipe, run.target).name
+    stem = files.written("build", "film", name, f"seed{run.seed}")
+    with contextlib.suppress(runs.BadRun):
+        before = runs.read(stem)
+        if before.recipe == run.recipe and before.record["complete"] and before.has_frames:
+            return before
     minutes = run.history["seconds"][-1] / 60
     if not allowed:
         raise BadCommand(
@@ -334,13 +367,13 @@ def _trained_again(run, allowed: bool):
             f"kept; --train trains it again, about {max(minutes, 1):.0f} min, and leaves the run "
             "as it is"
         )
-    from helpers import recorder, runs
     from helpers.engine.members import FAST
 
-    name = runs.folder(run.recipe, run.target).name
-    stem = files.output("build", "film", name, f"seed{run.seed}")
-    seeds, options = (run.seed,), {"stems": [stem], "resume": True, "engine": FAST}
-    return recorder.train(run.recipe, run.target, seeds, **options)[0]
+    again = partial(recorder.train, run.recipe, run.target, (run.seed,), stems=[stem], engine=FAST)
+    try:
+        return again(resume=True)[0]
+    except runs.BadRun:  # what a killed one left is of other numbers
+        return again()[0]
 
 
 def sweep(

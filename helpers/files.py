@@ -2,7 +2,7 @@
 
 What is committed lives in the repository. When `FIVE_GAUSSIANS_OUT` names a folder, all that a
 notebook or command writes goes there instead, and is found there first: so the tests train for
-real without touching what is committed.
+real without touching what is committed. Compiled code alone stays where `engine.cache` says.
 """
 
 import contextlib
@@ -20,18 +20,21 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HIDDEN = ".~"  # what the names of files that are being written begin with
+OURS = re.compile(r"\.~(\w+)-(\d+)-(\d+)-\w{8}(?:\.\w+)?")
 HOST = re.sub(r"\W", "_", platform.node())  # several machines may share a folder
 DAY = 86_400  # seconds, after which another machine's temporary file is nobody's
+TRIES = 20
 ROOM = 1_000_000  # bytes that must be free where a file is to be written
 
 
-def _written(*parts: str) -> Path:
+def written(*parts: str) -> Path:
+    """Where something is written, or was."""
     return Path(os.environ.get("FIVE_GAUSSIANS_OUT") or REPOSITORY).joinpath(*parts)
 
 
 def output(*parts: str) -> Path:
     """The path to write to; its folder is created. Raises NotWritten where it cannot be."""
-    path = _written(*parts)
+    path = written(*parts)
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -39,7 +42,7 @@ def output(*parts: str) -> Path:
 
 def existing(*parts: str) -> Path:
     """The path to read from: what was written last, else what is committed."""
-    path = _written(*parts)
+    path = written(*parts)
     return path if path.exists() else REPOSITORY.joinpath(*parts)
 
 
@@ -59,10 +62,18 @@ def replacing(path: Path) -> Iterator[Path]:
     own, so threads and processes cannot meet in it. Raises NotWritten where the place or the disk
     does not allow it; what was there before stays.
     """
-    with _told(path), _temporary(path) as temporary:
+    with _told(path), _temporary(path.resolve()) as temporary:  # a link keeps its place
         yield temporary
         temporary.chmod(0o644)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
+        _take_place(temporary, path.resolve())
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    for _ in range(TRIES if os.name == "nt" else 0):  # Windows replaces no file that is being read
+        with contextlib.suppress(PermissionError):
+            return os.replace(temporary, path)
+        time.sleep(0.05)
+    os.replace(temporary, path)
 
 
 @contextlib.contextmanager
@@ -89,7 +100,7 @@ def _temporary(path: Path) -> Iterator[Path]:
             raise NotWritten(f"{path}: {folder} is a file, no folder; choose another place")
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    prefix = f"{HIDDEN}{HOST}-{os.getpid()}-"
+    prefix = f"{HIDDEN}{HOST}-{os.getpid()}-{_born(os.getpid())}-"
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     try:
@@ -100,13 +111,13 @@ def _temporary(path: Path) -> Iterator[Path]:
 
 def check_place(path: Path) -> None:
     """Raise NotWritten now where `replacing` would later: before hours of work, not after."""
-    new = not path.parent.exists()
+    new = [folder for folder in path.parents if not folder.exists()]
     with contextlib.suppress(_Enough), replacing(path) as temporary:
         temporary.write_bytes(bytes(ROOM))
         raise _Enough
-    if new:
-        with contextlib.suppress(OSError):  # somebody else has begun to use it
-            path.parent.rmdir()
+    with contextlib.suppress(OSError):  # somebody else has begun to use one
+        for folder in new:
+            folder.rmdir()
 
 
 class _Enough(Exception):
@@ -116,18 +127,29 @@ class _Enough(Exception):
 def sweep(folder: Path) -> None:
     """Remove the temporary files that killed processes have left in a folder."""
     for path in folder.glob(f"{HIDDEN}*"):
-        with contextlib.suppress(OSError, ValueError):
-            host, number, _ = path.name.removeprefix(HIDDEN).split("-", 2)
-            here = host == HOST and not psutil.pid_exists(int(number))
-            if here or time.time() - path.stat().st_mtime > DAY:
+        if not (found := OURS.fullmatch(path.name)):
+            continue
+        host, number, born = found.groups()
+        gone = host == HOST and _born(int(number)) != int(born)  # its number may be another's
+        with contextlib.suppress(OSError):
+            if gone or time.time() - path.stat().st_mtime > DAY:
                 path.unlink()
+
+
+def _born(process: int) -> int:
+    """When a process started, in seconds; 0 for one that is not there."""
+    try:
+        return int(psutil.Process(process).create_time())
+    except psutil.Error:
+        return 0
 
 
 def tidy() -> None:
     """`sweep` wherever the project writes."""
     for top in ("data", "media", "build"):
-        for folder, _, _ in os.walk(_written(top)):
+        for folder, within, _ in os.walk(written(top)):
             sweep(Path(folder))
+            within[:] = [name for name in within if name not in ("images", "compiled")]
 
 
 @contextlib.contextmanager

@@ -22,13 +22,13 @@ def check(needed: float, what: str, remedy: str) -> None:
     free = psutil.virtual_memory().available
     if needed > free:
         raise TooLarge(
-            f"{what} takes about {needed / 1e9:,.0f} GB of memory, of which {free / 1e9:,.0f} GB "
+            f"{what} takes about {needed / 1e9:,.1f} GB of memory, of which {free / 1e9:,.1f} GB "
             f"are free; {remedy}"
         )
 
 
 def _layers(widths: tuple[int, ...], shape: tuple[int, ...]) -> list[float]:
-    """Numbers in each hidden layer for one point of shape (d,) or (c, h, w), the widest image last.
+    """Numbers in each hidden layer for one point of shape (d,) or (c, h, w), the core last.
 
     An image layer's width is its channels; each halving leaves half as many pixels a side.
     """
@@ -38,18 +38,22 @@ def _layers(widths: tuple[int, ...], shape: tuple[int, ...]) -> list[float]:
     return [n * prod(shape[1:]) / 4**layer for layer, n in enumerate(fewest, start=1)]
 
 
-def of_training(recipe: Recipe, shape: tuple[int, ...]) -> float:
-    """Bytes that training a recipe on points of this shape, (d,) or (c, h, w), takes at least."""
-    kernel = KERNEL if len(shape) == 3 else 1
-    weights, numbers = 0.0, prod(shape) + recipe.latent
+def of_weights(recipe: Recipe, shape: tuple[int, ...]) -> float:
+    """Bytes that the weights take at least, for points of this shape, (d,) or (c, h, w)."""
+    kernel, total = KERNEL if len(shape) == 3 else 1, 0.0
     for name in WIDTHS[recipe.family]:
         widths = getattr(recipe, name)
-        layers = _layers(widths, shape)
-        weights += kernel * sum(a * b for a, b in pairwise(widths)) + layers[-1] * recipe.latent
-        numbers += sum(layers)
-    return FLOAT * (
-        COPIES * weights + KEPT * recipe.batch * getattr(recipe, "samples", 1) * numbers
-    )
+        first = _layers(widths, shape)[-1] * recipe.latent
+        total += kernel * sum(a * b for a, b in pairwise(widths)) + first
+    return FLOAT * total
+
+
+def of_training(recipe: Recipe, shape: tuple[int, ...]) -> float:
+    """Bytes that training a recipe takes at least."""
+    layers = [_layers(getattr(recipe, name), shape) for name in WIDTHS[recipe.family]]
+    numbers = prod(shape) + recipe.latent + sum(map(sum, layers))  # of one point
+    rows = recipe.batch * getattr(recipe, "samples", 1)
+    return COPIES * of_weights(recipe, shape) + FLOAT * KEPT * rows * numbers
 
 
 def of_samples(recipe: Recipe, shape: tuple[int, ...], n: int) -> float:
@@ -62,6 +66,11 @@ def check_training(recipe: Recipe, shape: tuple[int, ...]) -> None:
     """Raise TooLarge for networks and batches that do not fit in memory."""
     names = " and ".join(WIDTHS[recipe.family])
     check(of_training(recipe, shape), recipe.name, f"lower {names}, latent or batch")
+
+
+def check_weights(recipe: Recipe, shape: tuple[int, ...]) -> None:
+    """Raise TooLarge for networks that do not fit in memory, as a damaged record may ask for."""
+    check(of_weights(recipe, shape), f"loading {recipe.name}", "close other programs")
 
 
 def check_samples(recipe: Recipe, shape: tuple[int, ...], n: int) -> None:

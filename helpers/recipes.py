@@ -46,7 +46,7 @@ def unknown(name: str, known: Iterable[str], kind: str, remedy: str) -> str:
     """One line for a name that nothing bears, with the nearest three of those that exist."""
     near = difflib.get_close_matches(name, known, 3, cutoff=0.6)
     meant = f"did you mean {', '.join(near)}? " if near else ""
-    return f"{name[:80]}: no such {kind}; {meant}`python -m helpers {remedy}"
+    return f"{name[:80]!r}: no such {kind}; {meant}`python -m helpers {remedy}"
 
 
 def choice(default, reason: str, unit: str = "", options: Iterable[str] = ()):

@@ -16,6 +16,7 @@ from helpers.targets import DATA_SEED, Draws, Labelled, Target
 from helpers.training import PLAIN, Engine, Snapshot, stream
 
 PROBE_SEED = 17  # the noise that every film and every curve of quality looks at
+CHECKPOINT = ".checkpoint.zip"
 PARTS = ("identity", "state", "rows", "frames")  # of a checkpoint
 SAVE_EVERY = 25  # epochs; what a killed process can cost
 
@@ -70,6 +71,7 @@ class Recorder:
     ):
         self.recipe, self.target, self.draws, self.seed = recipe, target, draws, seed
         self.networks, self.stem, self.processes = networks, stem, processes
+        self.identity = identity(recipe, target, seed)
         self.device = next(networks[0].parameters()).device
         self.evaluator = evaluator(target, draws)
         self.probe = probe_of(recipe, target, draws, self.device)
@@ -137,24 +139,18 @@ class Recorder:
         digest = runs.write(self.stem, self._record(), self.kept["weights"])
         content = runs.save_tensors({"weights": digest, "frames": self.frames})
         runs.pack(runs.file_of(self.stem, ".frames.zip"), {"frames.pt": content})
-        if self.complete:
+        if self.complete and not foreign(self.stem, self.identity):
             self._checkpoint.unlink(missing_ok=True)
 
     def save_checkpoint(self) -> None:
         """Write all that the training needs to go on, history and frames included, as one file."""
         kept = {"state": self.kept["state"], "rows": self.rows, "frames": self.frames}
-        content = runs.save_tensors({"identity": self._identity(), **kept})  # PARTS
+        content = runs.save_tensors({"identity": self.identity, **kept})
         runs.pack(self._checkpoint, {"checkpoint.pt": content})
 
     @property
     def _checkpoint(self) -> Path:
-        return runs.file_of(self.stem, ".checkpoint.zip")
-
-    def _identity(self) -> str:
-        """What a training is of; only the same one can go on from a checkpoint."""
-        same = {"seed": self.seed, "target": self.target.definition()}
-        version = {"training version": training.TRAINING_VERSION}
-        return json.dumps(recipes.to_dict(self.recipe) | {"idea": ""} | same | version)
+        return runs.file_of(self.stem, CHECKPOINT)
 
     def _record(self) -> dict:
         names = dict.fromkeys(name for row in self.rows for name in row)
@@ -172,31 +168,12 @@ class Recorder:
             "history": {name: [_short(row.get(name)) for row in self.rows] for name in names},
         }
 
-    def take_up(self) -> dict | None:
-        """The state to go on from, history and frames taken up; None where nothing was saved.
-
-        Raises runs.BadRun where the checkpoint is damaged or of another training.
-        """
-        if not self._checkpoint.exists():
+    def take_up(self, saved: dict | None) -> dict | None:
+        """The state to go on from, history and frames taken up from what `interrupted` found."""
+        if saved is None:
             return None
-        saved = runs.load_tensors(*runs.unpack(self._checkpoint, "checkpoint.pt"), self._checkpoint)
-        try:
-            theirs, state, rows, frames = (saved[name] for name in PARTS)
-            whole = state["epoch"] == len(rows) - 1 == len(frames)
-            theirs = json.loads(theirs)
-        except Exception:  # values of any form may be in a file
-            whole = False
-        if not whole:
-            raise runs.BadRun(f"{self._checkpoint}: damaged; train without --resume")
-        mine = json.loads(self._identity())
-        other = [name for name in mine if theirs.get(name) != mine[name]]
-        if other:
-            raise runs.BadRun(
-                f"{self._checkpoint}: interrupted with another {other[0].replace('_', ' ')}; "
-                "resume with the same numbers, or train without --resume"
-            )
-        self.rows, self.frames = rows, frames
-        return state
+        self.rows, self.frames = saved["rows"], saved["frames"]
+        return saved["state"]
 
     def _rewind(self, epoch: int) -> None:
         self.rows, self.frames = self.rows[: epoch + 1], self.frames[:epoch]
@@ -210,9 +187,52 @@ def place_of(recipe: recipes.Recipe, target: Target, seed: int, stem: Path | Non
     """
     recipes.check_domain(recipe, target)
     memory.check_training(recipe, memory.shape_of(target))
-    stem = stem or files.output(*runs.folder(recipe, target).parts, f"seed{seed}")
+    stem = stem or files.written(*runs.folder(recipe, target).parts, f"seed{seed}")
     files.check_place(runs.file_of(stem))
     return stem
+
+
+def identity(recipe: recipes.Recipe, target: Target, seed: int) -> str:
+    """What a training is of; only the same one can go on from a checkpoint."""
+    same = {"seed": seed, "target": target.definition()}
+    version = {"training version": training.TRAINING_VERSION}
+    return json.dumps(recipes.to_dict(recipe) | {"idea": ""} | same | version)
+
+
+def interrupted(stem: Path, mine: str) -> dict | None:
+    """What an interrupted training of this identity left: PARTS by name; None where none did.
+
+    Raises runs.BadRun where it is damaged or of another training.
+    """
+    path = runs.file_of(stem, CHECKPOINT)
+    if not path.exists():
+        return None
+    saved = runs.load_tensors(*runs.unpack(path, "checkpoint.pt"), path)
+    try:
+        theirs, state, rows, frames = (saved[name] for name in PARTS)
+        whole = state["epoch"] == len(rows) - 1 == len(frames)
+        theirs = json.loads(theirs)
+        whole &= all(isinstance(row, dict) for row in (*rows, *frames, theirs))
+    except Exception:  # values of any form may be in a file
+        whole = False
+    if not whole:
+        raise runs.BadRun(f"{path}: damaged; train without --resume")
+    other = [name for name, value in json.loads(mine).items() if theirs.get(name) != value]
+    if other:
+        raise runs.BadRun(
+            f"{path}: interrupted with another {other[0].replace('_', ' ')}; resume with the same "
+            "numbers, or train without --resume"
+        )
+    return saved
+
+
+def foreign(stem: Path, mine: str) -> str:
+    """Whose checkpoint lies here, if not that of a training of this identity; else nothing."""
+    try:
+        interrupted(stem, mine)
+    except runs.BadRun as error:
+        return str(error)
+    return ""
 
 
 def _complete(stem: Path) -> bool:
@@ -249,8 +269,15 @@ def train(
     stems = [place_of(recipe, target, seed, stem) for seed, stem in given]
     draws, streams = target.draws(), [stream(seed) for seed in seeds]
     training.check_batch(training.settings(recipe), draws.train.points)
-    _check_turns(recipe, len(draws.train.points))
+    check_turns(recipe, len(draws.train.points))
     place = training.choose_device(device)
+    found = [
+        interrupted(stem, identity(recipe, target, seed)) if resume else None
+        for seed, stem in zip(seeds, stems, strict=True)
+    ]
+    for seed, stem in zip(seeds, stems, strict=True):
+        if not resume and (whose := foreign(stem, identity(recipe, target, seed))):
+            print(f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY}", flush=True)
     start = partial(starting_networks, recipe, target, draws, device=device, engine=engine)
     built = [start(seed, rng) for seed, rng in zip(seeds, streams, strict=True)]
     each = zip(seeds, built, stems, strict=True)
@@ -258,7 +285,7 @@ def train(
     points = [part.points.to(place) for part in (draws.train, draws.validation)]
     options = {"generators": streams, "probe": recorders[0].probe}
     options["threads"] = min(torch.get_num_threads(), len(seeds))
-    options["resumes"] = [recorder.take_up() if resume else None for recorder in recorders]
+    options["resumes"] = [r.take_up(saved) for r, saved in zip(recorders, found, strict=True)]
     with training.threads(1), contextlib.ExitStack() as stack:
         for recorder in recorders:
             stack.enter_context(recorder)
@@ -267,7 +294,8 @@ def train(
     return [runs.read(recorder.stem) for recorder in recorders]
 
 
-def _check_turns(recipe: recipes.Recipe, points: int) -> None:
+def check_turns(recipe: recipes.Recipe, points: int) -> None:
+    """Raise BadRecipe where the generator's turn comes less than once an epoch."""
     turns, batches = getattr(recipe, "discriminator_steps", 1), points // recipe.batch
     if turns > max(batches, 1):
         raise recipes.BadRecipe(

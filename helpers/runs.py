@@ -28,7 +28,7 @@ KINDS = {"recipe": dict, "target": dict, "seed": int, "complete": bool, "trainin
 KINDS |= {"metrics": dict, "history": dict}  # what a record must have
 NAMES = ("model", "critic")  # of networks in the file of weights: "critic" is any discriminator
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every part, so that equal runs are equal files
-LARGEST = 2**31  # bytes of a part; a small file can claim to hold any number
+LARGEST = 2**30  # bytes of a part, in a small file; it can claim to hold any number
 AGAIN = "train the run again"
 
 
@@ -81,10 +81,10 @@ class Run:
     @cached_property
     def _networks(self) -> tuple[nn.Module, ...]:
         weights = _weights(self.stem, self.record, self.raw)
+        memory.check_weights(self.recipe, memory.shape_of(self.target))
         blank = torch.Generator().manual_seed(0)  # what it draws is overwritten at once
         some = torch.randn(64, 2, generator=blank)  # norms measured on it are overwritten too
         try:
-            memory.check_training(self.recipe, memory.shape_of(self.target))
             networks = self.target.networks(self.recipe, some, blank)
             for network, name in zip(networks, NAMES, strict=False):
                 network.load_state_dict(weights[name])
@@ -94,8 +94,11 @@ class Run:
 
     @property
     def has_frames(self) -> bool:
-        """Whether the snapshots that films are drawn from are kept."""
-        return file_of(self.stem, ".frames.zip").exists()
+        """Whether the snapshots that films are drawn from are kept, and are its own."""
+        try:
+            return bool(self.frames)
+        except BadRun:
+            return False
 
     @cached_property
     def frames(self) -> list[Frame]:
@@ -128,8 +131,12 @@ class Run:
 
 def folder(recipe: recipes.Recipe, target: Target) -> Path:
     """Where runs of a recipe lie in the project; other targets than `gmm5` have their own."""
-    own = target.name == "gmm5" and target.definition() == targets.gmm5().definition()
-    suffix = "" if own else "@" + re.sub(r"[^\w.-]+", "_", target.name)
+    known = targets.MIXTURES.get(target.name)
+    built_in = known is not None and known().definition() == target.definition()
+    if built_in and target.name == "gmm5":
+        return Path("data", "runs", recipe.name)
+    key = "" if built_in or not hasattr(target, "key") else f"-{target.key}"  # names are not unique
+    suffix = "@" + re.sub(r"[^\w.-]+", "_", target.name) + key
     return Path("data", "runs", recipe.name + suffix)
 
 
@@ -149,14 +156,18 @@ def _saved(stem: Path) -> Path:
 
 
 def find(name: str) -> Run:
-    """A run by `recipe`, `recipe/seed7`, a folder, or the path of its file. Raises BadRun."""
+    """A run by `recipe`, `recipe/seed7`, a folder, or the path of its file. Raises BadRun.
+
+    A recipe's name comes before a folder's; what begins with a point or a slash is a path.
+    """
     path = Path(name)
     if not path.name:  # "", "." or "/"
         raise BadRun(f"run {name!r}: no name; give a recipe, recipe/seed7 or a path")
     if path.suffix == ".zip" and not path.is_dir():
         return read(path.with_suffix(""))
     usual = path / f"seed{DATA_SEED}"
-    tried = [*(_saved(Path("data", "runs") / part) for part in (usual, path)), usual, path]
+    named = [_saved(Path("data", "runs") / part) for part in (usual, path)]
+    tried = [*([] if name.startswith((".", "/", "~")) else named), usual, path]
     found = next((stem for stem in tried if file_of(stem).is_file()), None)
     if found is None:
         base, _, seed = name.partition("/seed")
@@ -174,7 +185,7 @@ def find(name: str) -> Run:
 
 def known() -> list[str]:
     """What the saved runs are called, as in `gan` and `gan/seed0`."""
-    roots = {files.REPOSITORY / "data" / "runs", files.output("data", "runs")}
+    roots = {files.REPOSITORY / "data" / "runs", files.written("data", "runs")}
     found = {path.with_suffix("") for root in roots for path in root.glob("*/seed*[0-9].zip")}
     stems = sorted(f"{stem.parent.name}/{stem.name}" for stem in found)
     return [*dict.fromkeys(name.partition("/")[0] for name in stems), *stems]
@@ -259,7 +270,8 @@ def unpack(path: Path, *names: str) -> list[bytes | None]:
     try:
         with zipfile.ZipFile(path) as archive:
             there = [name if name in archive.namelist() else None for name in names]
-            if any(archive.getinfo(name).file_size > LARGEST for name in there if name):
+            most = max(LARGEST, 100 * path.stat().st_size)
+            if any(archive.getinfo(name).file_size > most for name in there if name):
                 raise ValueError("it claims to hold gigabytes")
             return [name and archive.read(name) for name in there]
     except FileNotFoundError:
@@ -308,9 +320,12 @@ def _fault(record) -> str:
     wrong = [name for name, kind in KINDS.items() if type(record[name]) is not kind]
     if wrong or not 0 <= record["seed"] < 2**63:
         return f"{(*wrong, 'seed')[0]} = {str(record[(*wrong, 'seed')[0]])[:40]}"
+    if not all(isinstance(c, list) and all(map(_is_value, c)) for c in record["history"].values()):
+        return "its history holds what is no number"
+    for name in ("epoch", "seconds"):
+        if not record["history"].get(name) or None in record["history"][name]:
+            return f"its history has no {name}"
     columns = record["history"].values()
-    if not all(isinstance(c, list) and all(map(_is_value, c)) for c in columns):
-        return "history holds what is no number"
     return "" if len({len(c) for c in columns}) <= 1 else "columns of unequal length in its history"
 
 

@@ -69,6 +69,8 @@ def read(path: Path) -> Tensor:
 
 def _load(path: Path) -> np.ndarray:
     remedy = "not a .npy file of numbers; np.save writes one"
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise BadSamples(f"{path}: no regular file")
     try:
         with path.open("rb") as file:  # closed also when damaged
             array = np.load(file, allow_pickle=False)

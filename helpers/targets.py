@@ -24,6 +24,7 @@ from helpers.files import REPOSITORY, Unreadable, read_json
 DATA = REPOSITORY / "data"
 DATA_SEED = 5  # the assignment's; every run sees the same points
 SIZES = (100_000, 20_000, 100_000)  # training, validation, test
+MOST = 1_000  # components; every point is held against each
 LONGEST = 100  # letters of a name
 FINE = 50  # float32's steps in a standard deviation, at least
 SMALLEST = 1e-12  # units; squares and densities of smaller ones leave float32
@@ -207,8 +208,11 @@ def from_definition(definition: dict, source: str = "definition") -> Target:
     _check_values(weights, covariances, source)
     _check_scale(means, covariances, source)
     name = definition.get("name", source)
-    if not (isinstance(name, str) and 0 < len(name) <= LONGEST):
-        raise BadTarget(f"{source}: name {str(name)[:40]!r}; give 1 to {LONGEST} letters")
+    name = name.encode("utf-8", "replace").decode() if isinstance(name, str) else None
+    if name is None or not 0 < len(name) <= LONGEST:
+        raise BadTarget(
+            f"{source}: name {str(definition.get('name'))[:40]!r}; give 1 to {LONGEST} letters"
+        )
     return GaussianMixture(name, weights, means, covariances)
 
 
@@ -226,8 +230,8 @@ def _numbers(definition: dict, key: str, source: str) -> Tensor:
 
 def _check_shapes(weights: Tensor, means: Tensor, covariances: Tensor, source: str) -> None:
     k = weights.shape[0] if weights.ndim == 1 else 0
-    if k == 0:
-        raise BadTarget(f"{source}: 'weights' must be a list of at least one number")
+    if not 0 < k <= MOST:
+        raise BadTarget(f"{source}: {k} weights; 'weights' must be a list of 1 to {MOST:,} numbers")
     for key, values, shape in (("means", means, (k, 2)), ("covariances", covariances, (k, 2, 2))):
         if tuple(values.shape) != shape:
             found = tuple(values.shape)
@@ -270,7 +274,7 @@ def _check_scale(means: Tensor, covariances: Tensor, source: str) -> None:
 def from_file(path: str | Path) -> Target:
     """Read a target, usually a mixture, from a JSON file; raises BadTarget where it cannot."""
     path = Path(path)
-    if not path.exists():
+    if not path.is_file():
         known = [*MIXTURES, *(name for _, plugin in _plugins() for name in plugin.NAMES)]
         raise BadTarget(f"{path}: no such file or target; choose one of {', '.join(known)}")
     try:

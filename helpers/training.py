@@ -30,6 +30,10 @@ Losses = dict[str, float | None]
 Probe = Callable[[nn.Module], dict[str, Tensor]]
 
 
+class BadCheckpoint(ValueError):
+    """A state that a training cannot go on from."""
+
+
 class Diverged(ArithmeticError):
     """A loss stopped being a finite number; what was saved before stays valid."""
 
@@ -367,11 +371,11 @@ def make_checkpoint(step: Step, generator: torch.Generator, epoch: int, seconds:
 
 
 def load_checkpoint(step: Step, generator: torch.Generator, saved: dict) -> tuple[int, float]:
-    """Take up a checkpoint; returns the epochs done and the seconds they took."""
+    """Take up a checkpoint; returns the epochs done and the seconds. Raises BadCheckpoint."""
     if saved.get("kind") != type(step).__name__:
-        raise ValueError(
+        raise BadCheckpoint(
             f"interrupted with the steps of {saved.get('kind')}, not of {type(step).__name__}; "
-            "resume with the same choice of compiled or plain steps"
+            "resume with the same choice: with or without --plain"
         )
     try:
         step.load_state(saved["state"])
@@ -380,7 +384,7 @@ def load_checkpoint(step: Step, generator: torch.Generator, saved: dict) -> tupl
         return saved["epoch"], saved["seconds"]
     except Exception as error:  # tensors of any form may be in a file
         reason = " ".join(str(error).split())[:120]
-        raise ValueError(f"damaged checkpoint ({reason}); train without --resume") from None
+        raise BadCheckpoint(f"damaged checkpoint ({reason}); train without --resume") from None
 
 
 def check_batch(settings: Settings, train: Tensor) -> None:

@@ -119,7 +119,7 @@ def _checkpoint(stem: Path):
     draws = run.target.draws()
     networks = run.target.networks(run.recipe, draws.train.points, torch.Generator())
     one = recorder.Recorder(run.recipe, run.target, draws, run.seed, networks, stem)
-    state = one.take_up()
+    state = one.take_up(recorder.interrupted(stem, one.identity))
     return None if state is None else (state["epoch"], _flat(state["state"]), one.rows)
 
 

@@ -106,17 +106,29 @@ def test_many_threads_replace_one_file_at_once(tmp_path):
 def test_what_killed_processes_left_is_swept_and_what_others_write_is_not(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    dead, old = f".~{files.HOST}-{process.pid}-a.zip", ".~elsewhere-1-b.zip"
-    alive, young = f".~{files.HOST}-{os.getppid()}-c.zip", ".~elsewhere-1-d.zip"
-    for name in (dead, old, alive, young, ".~no-number-e.zip", ".hidden"):
+    dead, other = (f".~{files.HOST}-{pid}-7-abcdefgh.zip" for pid in (process.pid, os.getppid()))
+    alive = f".~{files.HOST}-{os.getppid()}-{files._born(os.getppid())}-abcdefgh.zip"
+    old, young = ".~elsewhere-1-1-abcdefgh.zip", ".~elsewhere-1-1-ijklmnop.zip"
+    strange = [".~lock.my-nice-letter.odt#", ".~elsewhere-a-b-c", ".hidden"]
+    for name in (dead, other, old, alive, young, *strange):
         (tmp_path / name).touch()
-    os.utime(tmp_path / old, (0, 0))
+    for name in (old, *strange):
+        os.utime(tmp_path / name, (0, 0))
     files.write_text(tmp_path / "a.txt", "")
-    assert set(contents(tmp_path)) == {"a.txt", alive, young, ".~no-number-e.zip", ".hidden"}
+    assert set(contents(tmp_path)) == {"a.txt", alive, young, *strange}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_a_link_names_is_written_and_the_link_stays(tmp_path):
+    (tmp_path / "real.txt").write_text("before", encoding="utf-8")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    files.write_text(tmp_path / "link.txt", "after")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text(encoding="utf-8") == "after"
 
 
 def test_all_folders_of_the_project_are_tidied(written):
-    path = files.output("data", "runs", "gan", ".~elsewhere-1-b.zip")
+    path = files.output("data", "runs", "gan", ".~elsewhere-1-1-abcdefgh.zip")
     path.touch()
     os.utime(path, (0, 0))
     files.tidy()
@@ -150,7 +162,7 @@ def contents_of_all(folder):
 
 
 def test_trying_a_place_leaves_nothing(tmp_path):
-    files.check_place(tmp_path / "new" / "a.txt")
+    files.check_place(tmp_path / "new" / "newer" / "a.txt")
     assert contents_of_all(tmp_path) == []
 
 

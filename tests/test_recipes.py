@@ -142,7 +142,7 @@ def test_every_start_is_a_vae_with_the_generators_widths(size):
 )
 def test_an_unknown_name_is_answered_with_the_nearest_three(name, near):
     with pytest.raises(
-        BadRecipe, match=f"^{name}: no such recipe; .*`python -m helpers list`"
+        BadRecipe, match=f"^.{name}.: no such recipe; .*`python -m helpers list`"
     ) as e:
         named(name)
     assert f"did you mean {near}" in str(e.value) or not near

@@ -15,7 +15,14 @@ from torch import nn
 from helpers import experiments, files, recipes, runs, targets, training
 from helpers import recorder as recording
 from helpers.metrics import evaluator
-from helpers.recorder import Probe, Recorder, load_or_train, probe_of, starting_networks, train
+from helpers.recorder import (
+    Probe,
+    Recorder,
+    load_or_train,
+    probe_of,
+    starting_networks,
+    train,
+)
 from helpers.runs import BadRun
 from helpers.targets import Labelled
 from helpers.training import Snapshot, stream
@@ -72,6 +79,11 @@ def test_a_probe_looks_at_noise_points_and_codes():
 
 
 # ------------------------------------------------------------------------------- one recorder
+
+
+def taken_up(recorder):
+    """The state to go on from, as `train` takes it up."""
+    return recorder.take_up(recording.interrupted(recorder.stem, recorder.identity))
 
 
 def recorder_of(it, seed=5, stem=None):
@@ -138,7 +150,7 @@ def test_every_25_epochs_all_that_training_needs_is_saved_in_one_file(recorder):
     keep(recorder, 25, 26)
     assert names_beside(recorder.stem) == [CHECKPOINT]  # a run is there when it is complete
     later = recorder_of(recorder.recipe)
-    assert later.take_up() == {"epoch": 25, "seconds": 100.0}
+    assert taken_up(later) == {"epoch": 25, "seconds": 100.0}
     assert [row["epoch"] for row in later.rows] == list(range(26))
     assert len(later.frames) == 25
 
@@ -200,7 +212,7 @@ def test_an_interruption_anywhere_leaves_the_last_whole_epoch(recorder, monkeypa
     assert (run.history["epoch"], run.record["complete"]) == ([0, 1, 2], False)
     assert len(run.frames) == 2
     assert all((p == 0.02).all() for p in run.model.parameters())
-    assert recorder_of(recorder.recipe).take_up()["epoch"] == 2
+    assert taken_up(recorder_of(recorder.recipe))["epoch"] == 2
 
 
 def test_an_interruption_of_the_last_save_does_not_lose_the_run(monkeypatch):
@@ -227,7 +239,7 @@ def test_a_finished_run_stays_while_its_successor_trains_and_is_interrupted():
     assert runs.file_of(first.stem).read_bytes() == content
     assert len(runs.read(first.stem).frames) == 30
     third = recorder_of(it)
-    assert third.take_up()["epoch"] == 27  # and the successor goes on
+    assert taken_up(third)["epoch"] == 27  # and the successor goes on
     with third:
         keep(third, 28, 29, 30)
     assert names_beside(first.stem) == RUN
@@ -240,7 +252,7 @@ def test_taking_up_goes_on_and_leaving_at_once_loses_nothing(recorder):
     before = {p: p.read_bytes() for p in recorder.stem.parent.iterdir()}
     reworded = recipes.to_dict(recorder.recipe) | {"idea": "in other words"}
     later = recorder_of(recipes.from_dict(reworded))  # which train nothing
-    later.take_up()
+    taken_up(later)
     with later:
         pass
     assert {p: p.read_bytes() for p in recorder.stem.parent.iterdir()} == before
@@ -297,7 +309,7 @@ def test_a_checkpoint_that_is_damaged_or_of_other_numbers_is_refused(recorder, m
     with recorder:
         keep(recorder, 1)
     with pytest.raises(BadRun, match=rf"seed5\.checkpoint\.zip: .*{message}") as caught:
-        make(recorder).take_up()
+        taken_up(make(recorder))
     assert "\n" not in str(caught.value)
 
 
@@ -306,7 +318,7 @@ def test_a_checkpoint_of_another_version_of_training_is_refused(recorder, monkey
         keep(recorder, 1)
     monkeypatch.setattr(training, "TRAINING_VERSION", 99)
     with pytest.raises(BadRun, match="another training version"):
-        recorder_of(recorder.recipe).take_up()
+        taken_up(recorder_of(recorder.recipe))
 
 
 def test_the_line_tells_where_it_stands(recorder):
@@ -454,7 +466,7 @@ def test_missing_runs_are_trained_together_once(monkeypatch):
     both = load_or_train(it, MINE, (5, 6, 7))
     assert told == [[5], [6, 7]]
     assert both[0].stem == one[0].stem
-    assert one[0].stem.parent.name == "gan-custom@mine"
+    assert one[0].stem.parent.name == f"gan-custom@mine-{MINE.key}"
     path = runs.file_of(one[0].stem)
     runs.pack(path, {"record.json": runs.unpack(path, "record.json")[0]})
     load_or_train(it, MINE, (5, 6))  # a record is enough,

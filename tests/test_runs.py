@@ -26,7 +26,7 @@ def _small(monkeypatch):
 def record_of(it, target=TARGET, seed=5, **values):
     """A complete run's record, as training would write it."""
     definitions = {"recipe": recipes.to_dict(it), "target": target.definition(), "seed": seed}
-    rest = {"complete": True, "metrics": {}, "history": {"epoch": [0]}}
+    rest = {"complete": True, "metrics": {}, "history": {"epoch": [0], "seconds": [0.0]}}
     return definitions | runs.provenance(CPU) | rest | values
 
 
@@ -216,7 +216,7 @@ def test_a_name_with_a_point_in_it_and_another_seed_are_found(written):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no-such", "no-such: no such run; `python -m helpers train RECIPE` makes one"),
+        ("no-such", ".no-such.: no such run; `python -m helpers train RECIPE` makes one"),
         ("gan-custom/seed8", "no such run; did you mean gan-custom/seed5, .*RECIPE` makes one"),
         (
             "vae-latent-1/seed77",
@@ -233,11 +233,15 @@ def test_a_missing_run_says_how_to_make_one(name, message):
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [("mine", "gan@mine"), ("../../x/y", "gan@.._.._x_y"), ("gmm5", "gan@gmm5")],
+    [("mine", "gan@mine-"), ("../../x/y", "gan@.._.._x_y-"), ("gmm5", "gan@gmm5-")],
 )
 def test_another_target_has_a_folder_of_its_own(name, folder):
     other = targets.from_definition(targets.ring8().definition() | {"name": name})
-    assert runs.folder(experiments.named("gan"), other).parts == ("data", "runs", folder)
+    assert runs.folder(experiments.named("gan"), other).parts == (
+        "data",
+        "runs",
+        folder + other.key,
+    )
     assert runs.folder(experiments.named("gan"), TARGET).parts == ("data", "runs", "gan")
 
 
@@ -412,5 +416,5 @@ def test_a_folder_that_ends_as_a_run_does_is_a_folder(tmp_path, monkeypatch):
     assert (
         runs.find("best.lr0.001.zip").stem == runs.find("best.lr0.001").stem == Path("best.lr0.001")
     )
-    with pytest.raises(BadRun, match=r"best\.lr0: no such run"):
+    with pytest.raises(BadRun, match=r"best\.lr0.: no such run"):
         runs.find("best.lr0")

@@ -242,7 +242,7 @@ def test_plug_ins_are_asked_for_names_and_kinds_that_are_not_mixtures(plugin):
 VALUES = {  # what is put where in a sound definition, and the words that must answer
     "weights short of one": (["weights", 1], 0.5, "weights sum to 0.9, not 1; divide"),
     "negative weight": (["weights"], [1.5, -0.5], "weight -0.5 is not positive; drop"),
-    "no weights": (["weights"], [], "at least one number"),
+    "no weights": (["weights"], [], "must be a list of 1 to 1,000 numbers"),
     "indefinite": (["covariances", 1], [[1, 2], [2, 1]], "covariance 1.*positive definite"),
     "not symmetric": (["covariances", 1], [[1, 0.5], [0, 1]], "covariance 1.*symmetric"),
     "a mean too few": (["means"], [[0, 0]], r"2 weights need 'means' of shape \(2, 2\)"),

@@ -7,7 +7,6 @@ PyTorch, which takes seconds to load.
 """
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -33,7 +32,6 @@ ACTIVE = ("starting", "training", "stopping")
 PROGRAM = (sys.executable, "-m", "helpers")
 POINTS = 300  # of a loss curve
 PATIENCE = 10  # seconds, for others who start one
-TRIES = 20  # on Windows a file that is being read cannot be replaced
 SAME = 10  # seconds between two readings of when a process started: system time gets adjusted
 
 
@@ -105,7 +103,11 @@ def start(job: Job) -> str:
         name = f"{job.recipe.name}-{secrets.token_hex(4)}"
         process = _spawn(job, folder(name))
         values = asdict(job) | {"pid": process.pid, "born": time.time()}
-        files.write_json(folder(name) / "job.json", values)  # last: a job has a process
+        try:
+            files.write_json(folder(name) / "job.json", values)  # last: a job has a process
+        except OSError:
+            process.kill()  # nobody would know of it
+            raise
     threading.Thread(target=process.wait, daemon=True).start()  # or it would stay as a zombie
     return name
 
@@ -161,7 +163,7 @@ def job_of(name: str) -> Job:
     """What a job trains. Raises BadJob."""
     place = _place(name)
     try:
-        known = json.loads((place / "job.json").read_text("utf-8"))
+        known = files.read_json(place / "job.json")
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in known["values"].items()}
         rest = {key: known[key] for key in ("base", "target", "seed", "images", "compiled")}
         limits.check(job := Job(values=values, **rest))
@@ -194,22 +196,22 @@ def _place(name: str) -> Path:
 
 
 def _root() -> Path:
-    return files.output("build").parent.resolve()
+    return files.written().resolve()
 
 
 def _status(place: Path) -> Status:
-    try:
-        return Status(**json.loads((place / "status.json").read_text("utf-8")))
-    except FileNotFoundError:
+    if not (place / "status.json").exists():
         return Status("starting")
-    except (OSError, ValueError, TypeError, RecursionError):
+    try:
+        return Status(**files.read_json(place / "status.json"))
+    except (ValueError, TypeError):
         return Status("failed", line="its status.json is damaged; train it again")
 
 
 def _alive(place: Path) -> bool:
     """Whether a job's process is there, and not another that has got its number since."""
     try:
-        known = json.loads((place / "job.json").read_text("utf-8"))
+        known = files.read_json(place / "job.json")
         process = psutil.Process(known["pid"])
         same = abs(process.create_time() - known["born"]) < SAME
         return same and process.status() != psutil.STATUS_ZOMBIE
@@ -262,7 +264,7 @@ class Reporter:
             "line": recorder.evaluator.line(row),
             "losses": curves(recorder.rows[1:]),
         }
-        _patiently(lambda: self._show({name: values.numpy() for name, values in probe.items()}))
+        self._show({name: values.numpy() for name, values in probe.items()})
         self._tell("training")
         if (self.folder / "stop").exists() and not recorder.complete:
             raise Stopped
@@ -273,7 +275,7 @@ class Reporter:
 
     def _tell(self, state: str, **values) -> None:
         status = {"state": state, **self.last, **values}
-        _patiently(lambda: files.write_json(self.folder / "status.json", status))
+        files.write_json(self.folder / "status.json", status)
 
 
 def curves(rows: list[dict[str, float]]) -> dict[str, list[float]]:
@@ -281,11 +283,3 @@ def curves(rows: list[dict[str, float]]) -> dict[str, list[float]]:
     names = [name for name in rows[-1] if f"validation_{name}" in rows[-1]]
     chosen = rows[:: -(1 + len(rows) // POINTS)][::-1]
     return {name: [row[name] for row in chosen] for name in ("epoch", *names)}
-
-
-def _patiently(write) -> None:
-    for _ in range(TRIES):
-        with contextlib.suppress(files.NotWritten):
-            return write()
-        time.sleep(0.05)
-    return write()

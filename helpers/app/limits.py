@@ -24,6 +24,7 @@ MOST = {  # well below `recipes.BOUNDS`
 LAYERS = 6
 SHAPES = {"digits": (1, 28, 28)}  # of a point; (2,) elsewhere
 POINTS = {"digits": 4_500}  # to train on; 100,000 elsewhere
+IMAGES_LEAST = 30
 BYTES = 2e9  # of memory for a training
 
 
@@ -38,8 +39,8 @@ def check(job) -> None:
         raise BadJob(f"target {job.target!r}: choose one of {', '.join(TARGETS)}")
     if not 0 <= job.seed < 2**63:
         raise BadJob(f"seed = {job.seed}: must be from 0 to {2**63 - 1}")
-    if job.images is not None and job.images < 2:
-        raise BadJob(f"images = {job.images}: must be at least 2")
+    if job.images is not None and job.images < IMAGES_LEAST:
+        raise BadJob(f"images = {job.images}: must be at least {IMAGES_LEAST}, some to score by")
     for name, most in MOST.items():
         _check_size(name, getattr(recipe, name, 1), most)
     points = min(POINTS.get(job.target, 100_000), job.images or 100_000)

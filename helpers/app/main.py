@@ -15,6 +15,10 @@ UPLOADS = 5  # MB
 UNFRAMED = ((b"x-frame-options", b"DENY"), (b"content-security-policy", b"frame-ancestors 'none'"))
 
 
+class NoApp(OSError):
+    """What the app is made with is not installed."""
+
+
 class NoPort(OSError):
     """The port is taken; the message names another way."""
 
@@ -22,8 +26,11 @@ class NoPort(OSError):
 def serve(port: int = PORT, browser: bool = False) -> None:
     """Serve the app until it is interrupted, and open it in a browser if asked; raises NoPort."""
     check_free(port)
-    from starlette.middleware import Middleware  # a second, which a mistaken port need not wait for
-    from streamlit.starlette import App
+    try:  # a second, which a mistaken port need not wait for
+        from starlette.middleware import Middleware
+        from streamlit.starlette import App
+    except ImportError as missing:
+        raise NoApp(f"the app needs {missing.name}: pip install -e '.[app]'") from None
 
     App(PAGES, middleware=[Middleware(Guard, port)]).run(config=options(port, browser))
 

@@ -19,7 +19,7 @@ def stems(films: bool = False) -> dict[str, Path]:
     First those of the app, `app/<job>`, the newest first, then `recipe/seed5`.
     """
     own = {f"app/{job}": stem for job in jobs.listed() for stem in _in(jobs.folder(job))}
-    roots = files.REPOSITORY / "data" / "runs", files.output("data", "runs")
+    roots = files.REPOSITORY / "data" / "runs", files.written("data", "runs")
     kept = [stem for root in roots for folder in root.glob("*/") for stem in _in(folder)]
     kept.sort(key=lambda stem: (stem.parent.name, len(stem.name), stem.name))  # seed9, seed10
     found = own | {f"{stem.parent.name}/{stem.name}": stem for stem in kept}

@@ -23,6 +23,7 @@ from filelock import FileLock
 from helpers.files import REPOSITORY
 
 NAME = "TORCHINDUCTOR_CACHE_DIR"
+LOCK = ".lock"
 PRIVATE = 0o700
 ELF = struct.Struct("<4s36xQ10x2H2x")  # magic, place of the table of sections, its sizes
 
@@ -38,7 +39,7 @@ def ours() -> Iterator[Path]:
     Raises NotTrusted where the folder belongs to another user.
     """
     folder = choose()
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    with FileLock(folder / LOCK):
         _mended(folder)
         yield folder
 
@@ -94,15 +95,17 @@ def renew(folder: Path) -> None:
 
     print("Compiled code was damaged, as by a process killed while writing; it is made anew.")
     for path in folder.iterdir():
-        shutil.rmtree(path, ignore_errors=True)
-        path.unlink(missing_ok=True) if path.is_file() else None
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
     clear_caches()
 
 
-def cannot_load(error: BaseException | None) -> bool:
-    """Whether an error is, or came of, a library that this system cannot load."""
+def cannot_load(error: BaseException | None, folder: Path) -> bool:
+    """Whether an error is, or came of, a library in the cache that cannot be loaded."""
     while error is not None:
-        if isinstance(error, OSError | ImportError) and ".so" in str(error):
+        if isinstance(error, OSError | ImportError) and str(folder) in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -74,7 +74,7 @@ class compiled:
                 chosen = self._compile(*inputs)
                 return chosen, chosen(*inputs)
             except Exception as error:
-                if not cache.cannot_load(error):
+                if not cache.cannot_load(error, folder):
                     raise
                 cache.renew(folder)
                 chosen = self._compile(*inputs)
@@ -156,7 +156,9 @@ def cuda_graph(step: Callable[[], Tensor], state: tuple[Tensor, ...]) -> tuple[T
 
 def notice(error: Exception) -> None:
     """Say once that training goes on without compilation, for which reason, and the remedy."""
-    if not has_compiler():
+    if isinstance(error, OSError):  # the cache's folder: another user's, or one without room
+        _say(" ".join(str(error).split()), "with another folder it is 3–5 times as fast")
+    elif not has_compiler():
         _say("no C++ compiler", "install one (the README says which) for 3–5 times the speed")
     elif not cache.compilable(home := Path(torch.__file__).parent):
         _say(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from helpers import objectives, recipes, runs, training
 from helpers.engine.members import FAST
-from helpers.recorder import Recorder, place_of, starting_networks
+from helpers.recorder import Recorder, check_turns, place_of, starting_networks
 from helpers.targets import Target
 from helpers.training import stream
 
@@ -91,11 +91,14 @@ def train(
     Arguments are those of `recorder.train`. A record bears the recipe as it is: its batch is that
     of all processes together. Raises BadRecipe for a batch that cannot be parted.
     """
-    stem = place_of(recipe, target, seed, stem)
+    recipes.check_domain(recipe, target)
+    if os.environ.get("RANK", "0") == "0":  # the others save nothing
+        stem = place_of(recipe, target, seed, stem)
     here = place(device)
     with joined(here) as (rank, size), training.threads(1):
         settings = training.settings(part(recipe, size))
         draws, source = target.draws(), stream(seed)
+        check_turns(recipe, len(draws.train.points))
         networks = _networks(recipe, target, draws, seed, source, here)
         own = stream(int(torch.randint(2**62, (size,), generator=source)[rank]))
         kind, objective = FAST.steps[recipe.family], objectives.build(recipe)

@@ -49,8 +49,10 @@ class ImageDataset:
     def named(cls, name: str, most: int = ALL) -> "ImageDataset | None":
         """The dataset of `source`, `source-size` or `source-size-most`, or a folder, else None."""
         found = NAME.fullmatch(name)
-        if not found and not (name and Path(name).is_dir()):  # Path("") is where we are
+        if not found and not (name and Path(name).expanduser().is_dir()):  # "" is where we are
             return None
+        if not found and name != name.encode("utf-8", "replace").decode():
+            raise BadImages(f"{name!a}: give the folder a name of letters that UTF-8 has")
         source, size, cut = found.group("source", "size", "most") if found else (name, None, None)
         kind = SOURCES.get(source, FOLDER)
         return cls(source, int(size or kind.size), kind.channels, min(most, int(cut or ALL)))
@@ -112,7 +114,7 @@ class ImageDataset:
         if count < FEWEST:
             raise BadImages(
                 f"{count} held-out images: too few to score by; give {FEWEST} or more, so 20 times "
-                "as many in all"
+                "as many pictures in all, or --images 30"
             )
         from helpers.images.evaluator import ImageEvaluator  # takes a second to import
 
@@ -133,7 +135,7 @@ def _draws(dataset: ImageDataset, seed: int) -> Draws:
     shown = min(enough or ALL, len(found.labels))
     needed = BYTES * shown * dataset.dimensions
     memory.check(
-        needed, f"{shown:,} images of {dataset.name}", "give fewer, --images, or smaller ones"
+        needed, f"{shown:,} images of {dataset.name}", "give fewer (--images) or smaller ones"
     )
     numbers = _split(dataset, found, enough, torch.Generator().manual_seed(seed))
     every, sizes = torch.cat(numbers), [len(part) for part in numbers]

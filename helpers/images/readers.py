@@ -31,6 +31,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # by content; others may run programs
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
 MEGABYTES = 5  # of an upload, at the most
+DEEPEST = 65_535  # of a grey of 16 bits
 PIXELS = 20_000_000  # a file of a few kilobytes can claim billions
 ARRAYS = {  # all that a pickled numpy array asks for, by the names of numpy 1 and 2
     *(("numpy", "ndarray"), ("numpy", "dtype")),
@@ -219,7 +220,7 @@ def _image_paths(folder: Path) -> tuple[list[Path], Counter]:
             continue
         seen.add(key)
         for path in (Path(place, name) for name in names if name[0] != "."):
-            if path.suffix.lower() in ENDINGS:
+            if path.suffix.lower() in ENDINGS and path.is_file():
                 found.append(path)
             else:
                 others[path.suffix.lower() or "without ending"] += 1
@@ -286,8 +287,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Greys of 16 bits or more as greys of 8, which Pillow would clip instead."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image).astype(np.float64)
-    most = 65_535 if image.mode.startswith("I") else max(values.max(initial=0), 1e-12)
-    scaled = Image.fromarray((values.clip(0, most) / most * 255).round().astype(np.uint8))
-    scaled.info = image.info  # which way is up, which grey is transparent
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
+    deep = image.mode == "F" or values.max(initial=0) > DEEPEST  # no scale of its own is known
+    most = max(values.max(initial=0), 1e-12) if deep else DEEPEST
+    shown = (values.clip(0, most) / most * 255).round().astype(np.uint8)
+    scaled = Image.fromarray(shown)
+    if (hidden := image.info.get("transparency")) is not None:
+        scaled.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
+    if exif := image.getexif():
+        scaled.info["exif"] = exif.tobytes()  # which way is up
     return scaled

@@ -11,10 +11,10 @@ from scipy import stats
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-Training = Tensor | cKDTree  # the training points (m, 2), or a tree of them made before
+Points = Tensor | cKDTree  # the training points (m, 2), or a tree of them made before
 
 
-def nearest_training_distance(x: Tensor, train: Training) -> float:
+def nearest_training_distance(x: Tensor, train: Points) -> float:
     """Mean distance from each x (n, 2) to its nearest training point (m, 2), in data units.
 
     Zero for a model that recites its training set; the truth's own value depends on m.
@@ -22,7 +22,7 @@ def nearest_training_distance(x: Tensor, train: Training) -> float:
     return float(_tree(train).query(_array(x))[0].mean())
 
 
-def authenticity(x: Tensor, train: Training) -> float:
+def authenticity(x: Tensor, train: Points) -> float:
     """Share of x (n, 2) further from the nearest training point t than t from its own neighbour.
 
     Alaa et al. (2022, section 3): about a half for fresh points, near zero for copies.
@@ -33,7 +33,7 @@ def authenticity(x: Tensor, train: Training) -> float:
     return float((apart > own).mean())
 
 
-def copying_z(x: Tensor, train: Training, fresh: Tensor) -> float:
+def copying_z(x: Tensor, train: Points, fresh: Tensor) -> float:
     """Are samples (n, 2) nearer to the training points than fresh truth (m, 2) is? z-score.
 
     The data-copying test of Meehan et al. (2020, section 3): the Mann–Whitney statistic of the
@@ -46,7 +46,7 @@ def copying_z(x: Tensor, train: Training, fresh: Tensor) -> float:
     return (u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
 
 
-def _tree(train: Training) -> cKDTree:
+def _tree(train: Points) -> cKDTree:
     return train if isinstance(train, cKDTree) else cKDTree(_array(train))
 
 

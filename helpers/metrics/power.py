@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import joblib
 import torch
 from torch import Tensor
 
+from helpers import processes
 from helpers.metrics.ranges import Range, predict
 from helpers.metrics.scorecard import ALPHA, METRICS, TRAIN, evaluate
 from helpers.targets import GaussianMixture
@@ -123,11 +123,8 @@ def power_table(
     ]
     tasks = [(None, 0.0, seed) for seed in range(nulls)]
     tasks += [(*case, 10_000 + seed) for case, seed in product(cases, range(repeats))]
-    with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
-        found = joblib.Parallel(return_as="generator")(
-            joblib.delayed(scores_of)(target, n, train, *task) for task in tasks
-        )
-        scores = [_told(number, len(tasks), one, say) for number, one in enumerate(found, 1)]
+    found = processes.each(scores_of, ((target, n, train, *task) for task in tasks), workers)
+    scores = [_told(number, len(tasks), one, say) for number, one in enumerate(found, 1)]
     null, planted = scores[:nulls], iter(scores[nulls:])
     table = {corruption.name: [] for corruption in CORRUPTIONS}
     for corruption, strength in cases:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import joblib
 import pandas as pd
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import files
+from helpers import files, processes
 from helpers.metrics import FEWEST, memorisation, modes, ranges, two_sample
 from helpers.targets import GaussianMixture
 
@@ -154,7 +153,7 @@ def truth_scores(
 ) -> dict[str, list[float]]:
     """What n fresh points of the target score on every metric there is, draw by draw.
 
-    Each of the `draws` samples meets a fresh training set of `train` points, on all cores. Kept in
+    Each of the `draws` samples meets a fresh training set of `train` points. Kept in
     `data/truth/<name>-<key of the definition>-<n>.json` and measured anew, with a notice, when
     sizes or METRICS_VERSION have changed. Raises ValueError for fewer than two draws, which have
     no spread.
@@ -186,7 +185,7 @@ def truth_range(
 
     Prediction intervals that hold for all the metrics at once with probability 95 %. A metric says
     nothing, and its range holds everything, where the truth itself has no score at this size, and
-    all do with fewer than 20 draws.
+    all do with too few draws, as 18 are.
     """
     scores = truth_scores(target, n, train, draws, seed)
     chosen = {metric.name: metric.scale for metric in metrics}
@@ -239,10 +238,8 @@ def _measured(
 ) -> dict[str, list[float]]:
     """Every score of fresh samples, each against a fresh training set; six digits are kept."""
     seeds = torch.randint(2**62, (draws,), generator=torch.Generator().manual_seed(seed)).tolist()
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=WORKERS, return_as="generator")
-        jobs = (joblib.delayed(_scores_of_truth)(target, n, train, one) for one in seeds)
-        each = list(tqdm(parallel(jobs), total=draws, unit="draw", disable=None, leave=False))
+    found = processes.each(_scores_of_truth, ((target, n, train, one) for one in seeds), WORKERS)
+    each = list(tqdm(found, total=draws, unit="draw", disable=None, leave=False))
     return {m.name: [float(f"{scores[m.name]:.6g}") for scores in each] for m in METRICS}
 
 

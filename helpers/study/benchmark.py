@@ -21,6 +21,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import animation, experiments, recipes, recorder, runs
+from helpers.engine import cache
 from helpers.engine.members import FAST
 from helpers.engine.rewrites import LARGE
 from helpers.study.costs import training_flops
@@ -40,8 +41,8 @@ Seconds = Iterator[float]  # of each epoch of one model, without end
 def measure(rounds: int = 7, say: Say = print) -> dict:
     """Everything that the benchmark shows, as plain data; takes about five minutes."""
     target = gmm5()
-    with threads(1), tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ):
-        os.environ[cache.NAME] = cache  # starts empty, so that compiling is really timed
+    with threads(1), tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ):
+        os.environ[cache.NAME] = folder  # starts empty, so that compiling is really timed
         found = {"machine": machine(), "rounds": rounds}
         say(f"{found['machine']}; {rounds} rounds")
         before = ceilings()

@@ -37,6 +37,7 @@ TIMEOUT = 1800  # seconds for one cell
 LONGEST_CELL = 15  # lines
 LARGEST_FILE = 2  # MB; beyond this GitHub is slow to show a notebook, or refuses
 LARGEST_LAB = 4  # MB; grids of images take more
+PICTURES = ("image/png", "image/jpeg", "image/gif")  # in base64
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REASONS = {
     CellTimeoutError: "took over {timeout} s; raise --timeout if it should",
@@ -140,7 +141,7 @@ def _texts(book: NotebookNode) -> Iterator[str]:
         for output in cell.get("outputs", []):
             data = output.get("data", {}).items()
             yield from (str(output.get(name, "")) for name in ("text", "traceback"))
-            yield from (str(value) for kind, value in data if not kind.startswith("image/"))
+            yield from (str(value) for kind, value in data if kind not in PICTURES)
 
 
 # -------------------------------------------------------------------------------- rendering
@@ -259,7 +260,7 @@ def summary(root: Path = REPOSITORY) -> str:
         minutes = read(path).metadata.get(STAMP, {}).get("minutes", "not run")
         name = path.relative_to(root).as_posix()
         lines.append(f"{name:<22}{minutes:>9}{_held(path.stem):>14}")
-    films = sorted((root / "media").glob("*.mp4"))
+    films = sorted((root / "media").glob("[!.]*.mp4"))
     lines += [f"film media/{film.name}: {film.stat().st_size / 1e6:.1f} MB" for film in films]
     runs = len(list((root / "data" / "runs").rglob("seed*[0-9].zip")))
     return "\n".join([*lines, f"{runs} runs in data/runs", "The answers are in Compare.ipynb."])

@@ -6,17 +6,15 @@ summary stays as it is. Notebooks and README read the records, `python -m helper
 them.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from statistics import median
 
-import joblib
 import torch
 from torch import nn
 
-from helpers import experiments, files, recipes, runs, targets
+from helpers import experiments, files, processes, recipes, runs, targets
 from helpers.metrics import latent
 from helpers.metrics.density import log_density
 from helpers.metrics.divergences import COMPARED, divergences
@@ -113,8 +111,8 @@ def load(name: str) -> dict:
     """A record's content; raises BadRecord when it is missing or damaged."""
     path = files.existing("data", "evidence", f"{name}.json")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = files.read_json(path)
+    except files.Unreadable:
         content = None
     if not isinstance(content, dict):
         again = f"make it with: python -m helpers evidence {name}"
@@ -169,14 +167,11 @@ def _summaries(workers: int, say: Say) -> dict:
     weights = {key: runs.read_record(stem)["weights"] for key, stem in stems.items()}
     due = [key for key in stems if kept.get(key, {}).get("weights") != weights[key]]
     say(f"{len(due)} of {len(there)} runs with weights to be measured")
-    with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
-        found = joblib.Parallel(return_as="generator")(
-            joblib.delayed(_summary)(stems[key]) for key in due
-        )
-        for key, one in zip(due, found, strict=True):
-            kept[key] = one
-            save("summaries", kept)  # a killed making goes on from here
-            say(key)
+    found = processes.each(_summary, ((stems[key],) for key in due), workers)
+    for key, one in zip(due, found, strict=True):
+        kept[key] = one
+        save("summaries", kept)  # a killed making goes on from here
+        say(key)
     return {key: kept[key] for key in (key_of(r, s) for r, s in studied()) if key in kept}
 
 

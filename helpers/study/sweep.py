@@ -9,8 +9,6 @@ processes end with it. One that dies alone, perhaps for want of memory, is repla
 import contextlib
 import os
 import socket
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,15 +17,14 @@ from itertools import product
 from urllib.parse import urlsplit
 
 import joblib
-import psutil
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from helpers import experiments, recipes, recorder, runs
+from helpers import experiments, processes, recipes, recorder, runs
 from helpers.engine.members import FAST
 from helpers.targets import Target
-from helpers.training import Engine
+from helpers.training import BadCheckpoint, Engine
 
-TRIES = 3  # that a sweep begins anew after a process of its own died
+TRIES = 3  # times in a row that processes may die
 PATIENCE = 2  # seconds, for a scheduler to answer
 SEEDS = (0, 1, 2, 3, 4)  # those that carry the spreads
 
@@ -96,37 +93,28 @@ def sweep(
 
 def _stage(stage: list[Training], workers: int, refresh: bool, engine: Engine) -> Iterator[str]:
     """Do independent trainings side by side; those that a dead process leaves are begun anew."""
-    left = dict(enumerate(stage))
-    for attempt in range(TRIES if stage else 0):
-        parent = os.getpid() if workers else None
-        task = joblib.delayed(_apart)
-        jobs = [task(work, parent, number, one, refresh, engine) for number, one in left.items()]
+    left, deaths = dict(enumerate(stage)), 0
+    parent, call = os.getpid() if workers else None, joblib.delayed(processes.apart)
+    while left:
+        jobs = [call(parent, _numbered, n, work, one, refresh, engine) for n, one in left.items()]
         try:
             with _processes(min(workers, len(left))):
                 for number, line in joblib.Parallel(return_as="generator_unordered")(jobs):
                     del left[number]
+                    deaths = 0
                     yield line
-            return
         except TerminatedWorkerError:
-            yield f"a process of the sweep died ({attempt + 1} of {TRIES}); going on with the rest"
-    if left:
-        raise LostWorker(
-            f"processes of the sweep died {TRIES} times, perhaps for want of memory; give fewer "
-            "--workers; the same command again goes on with what is missing"
-        )
+            deaths += 1
+            yield f"a process of the sweep died ({deaths} of {TRIES}); going on with the rest"
+        if deaths == TRIES:
+            raise LostWorker(
+                f"processes of the sweep died {TRIES} times in a row, perhaps for want of memory; "
+                "give fewer --workers; the same command again goes on with what is missing"
+            )
 
 
-def _apart(work: Callable, parent: int | None, number: int, *arguments) -> tuple[int, str]:
-    """`work` in a process of its own, which ends when `parent`, the sweep's, does."""
-    if parent not in (None, os.getpid()):  # a single training stays in the sweep's own process
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+def _numbered(number: int, work: Callable, *arguments) -> tuple[int, str]:
     return number, work(*arguments)
-
-
-def _end_with(parent: int) -> None:
-    while psutil.pid_exists(parent) and psutil.Process().ppid() == parent:
-        time.sleep(1)
-    os._exit(1)  # at once: what is saved is whole
 
 
 def work(training: Training, refresh: bool = False, engine: Engine = FAST) -> str:
@@ -139,7 +127,7 @@ def work(training: Training, refresh: bool = False, engine: Engine = FAST) -> st
     train = partial(recorder.train, training.recipe, training.target, missing, **options)
     try:
         train(resume=True)
-    except ValueError:  # what a killed training left is damaged, or of another recipe or engine
+    except (runs.BadRun, BadCheckpoint):  # what a killed one left is damaged, or of another recipe
         train()
     return f"{label}: trained {', '.join(map(str, missing))}"
 

@@ -39,7 +39,7 @@ def digits(images=40, **values):
         (digits(batch=10, encoder=(8, 8, 8)), "3 layers: 28 pixels cannot be halved so often"),
         (a_job(target="../secrets"), "'../secrets': choose one of gmm5"),
         (dataclasses.replace(a_job(), seed=-1), "seed = -1: must be from 0"),
-        (dataclasses.replace(a_job(), images=1), "images = 1: must be at least 2"),
+        (dataclasses.replace(a_job(), images=29), "images = 29: must be at least 30"),
     ],
 )
 def test_what_cannot_be_trained_here_is_refused(job, complaint):

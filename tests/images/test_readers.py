@@ -268,6 +268,8 @@ SHOWN = {  # what a viewer shows in the middle of it, by how it is kept
     "16-bit black": (lambda: Image.fromarray(np.zeros((8, 8), np.uint16)), "PNG", (0, 0, 0)),
     "16-bit grey": (
         lambda: Image.fromarray(np.full((8, 8), 32_768, np.uint16)), "PNG", (128, 128, 128)),
+    "16-bit grey, hidden": (
+        lambda: Image.fromarray(np.full((8, 8), 32_768, np.uint16)), "PNG", (255, 255, 255)),
     "16-bit TIFF": (
         lambda: Image.fromarray(np.full((8, 8), 32_768, np.uint16)), "TIFF", (128, 128, 128)),
     "RGBA, hidden": (lambda: picture("RGBA", (*RED, 0)), "PNG", (255, 255, 255)),
@@ -286,6 +288,8 @@ SHOWN = {  # what a viewer shows in the middle of it, by how it is kept
 def test_pictures_are_read_as_a_viewer_shows_them(tmp_path, case):
     make, kind, expected = SHOWN[case]
     options = {"transparency": make().info["transparency"]} if "transparency" in make().info else {}
+    if case == "16-bit grey, hidden":
+        options = {"transparency": 32_768}
     make().save(tmp_path / "a.img", kind, **options)
     found = readers.read_image(tmp_path / "a.img", 8)[:, 4, 4].tolist()
     assert found == pytest.approx(expected, abs=2)

@@ -129,7 +129,7 @@ def test_a_sweep_killed_at_any_moment_and_started_again_ends_the_same(written, u
     first = start(written)
     while not list(written.rglob("seed?.zip")) and first.poll() is None:
         time.sleep(0.02)
-    time.sleep(random.uniform(0, 1.5))
+    time.sleep(random.uniform(0, 0.3))
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     second = start(written)

@@ -29,8 +29,8 @@ def show() -> None:
 
 
 def _films() -> dict[str, Path]:
-    folders = {files.REPOSITORY / "media", files.output("media")}
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.mp4"))}
+    folders = {files.REPOSITORY / "media", files.written("media")}
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("[!.]*.mp4"))}
 
 
 def _drawn(run: Run) -> Path:
@@ -46,7 +46,7 @@ def _drawn(run: Run) -> Path:
 
 def _path(stem: Path) -> Path:
     """Beside a job's run; for any other below build/app, never among what is committed."""
-    if stem.parent.parent == files.output("build", "app", "films").parent:
+    if stem.parent.parent == files.written("build", "app"):
         return stem.with_name("film.mp4")
     return files.output("build", "app", "films", f"{stem.parent.name}-{stem.name}.mp4")
 
