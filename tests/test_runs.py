@@ -89,7 +89,9 @@ def test_records_are_strict_json():
 
 
 def test_a_run_of_which_only_the_record_is_kept_has_its_history():
-    stem, _ = made(record={"history": {"epoch": [0, 1], "generator": [None, 0.5]}})
+    stem, _ = made(
+        record={"history": {"epoch": [0, 1], "seconds": [0.0, 1.0], "generator": [None, 0.5]}}
+    )
     runs.pack(runs.file_of(stem), {"record.json": parts_of(stem)["record.json"]})
     run = runs.load(recipe(), TARGET)
     assert run.history["generator"] == [None, 0.5]

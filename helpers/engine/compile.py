@@ -156,7 +156,7 @@ def cuda_graph(step: Callable[[], Tensor], state: tuple[Tensor, ...]) -> tuple[T
 
 def notice(error: Exception) -> None:
     """Say once that training goes on without compilation, for which reason, and the remedy."""
-    if isinstance(error, OSError):  # the cache's folder: another user's, or one without room
+    if isinstance(error, cache.NotTrusted):
         _say(" ".join(str(error).split()), "with another folder it is 3–5 times as fast")
     elif not has_compiler():
         _say("no C++ compiler", "install one (the README says which) for 3–5 times the speed")

@@ -105,19 +105,19 @@ def studied(monkeypatch):
 
     monkeypatch.setattr(summaries, "studied", lambda: [(small, seed) for seed in seeds])
     monkeypatch.setattr(summaries, "_summary", measure)
-    monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: in_turn)
+    monkeypatch.setattr(summaries.processes, "each", in_turn)
     return measured
 
 
-def in_turn(tasks):
-    return (function(*values) for function, values, _ in tasks)
+def in_turn(function, tasks, workers):
+    return (function(*task) for task in tasks)
 
 
 def test_only_other_weights_are_measured_and_a_killed_making_goes_on(studied, monkeypatch):
-    monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: lambda t: islice(in_turn(t), 1))
+    monkeypatch.setattr(summaries.processes, "each", lambda *given: islice(in_turn(*given), 1))
     with pytest.raises(ValueError, match="shorter"):
         summaries.make(["summaries"], 1, lambda line: None)
-    monkeypatch.setattr(summaries.joblib, "Parallel", lambda **_: in_turn)
+    monkeypatch.setattr(summaries.processes, "each", in_turn)
     summaries.make(["summaries"], 1, lambda line: None)
     assert studied == ["seed91", "seed92"]
     found = summaries.load("summaries")
