@@ -50,7 +50,7 @@ def probe_of(recipe: recipes.Recipe, target: Target, draws: Draws, device="cpu")
 class Recorder:
     """Watches one training and saves it.
 
-        with Recorder(recipe, target, draws, seed, networks, stem) as recorder:
+        with Recorder(recipe, target, draws, seed, networks) as recorder:
             for snapshot in train(step, ..., probe=recorder.probe):
                 recorder.keep(snapshot)
 
@@ -66,11 +66,12 @@ class Recorder:
         draws: Draws,
         seed: int,
         networks: tuple[nn.Module, ...],
-        stem: Path,
+        stem: Path | None = None,
         processes: int = 1,
     ):
         self.recipe, self.target, self.draws, self.seed = recipe, target, draws, seed
-        self.networks, self.stem, self.processes = networks, stem, processes
+        self.networks, self.processes = networks, processes
+        self.stem = stem or place_of(recipe, target, seed)
         self.identity = identity(recipe, target, seed)
         self.device = next(networks[0].parameters()).device
         self.evaluator = evaluator(target, draws)
