@@ -252,6 +252,7 @@ def _complete(recipe, target, seed: int, stem: Path | None):
     from helpers import recorder, runs
 
     stem = stem or files.written(*runs.folder(recipe, target).parts, f"seed{seed}")
+    files.sweep(stem.parent)
     with contextlib.suppress(runs.BadRun):
         run = runs.read(stem)
         same = run.recipe == recipe and run.record["target"] == target.definition()

@@ -96,13 +96,19 @@ def _temporary(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise NotWritten(f"{path}: a folder is in the way; move it or choose another place")
     for folder in path.parents:
-        if folder.exists() and not folder.is_dir():
+        if folder.is_file():
             raise NotWritten(f"{path}: {folder} is a file, no folder; choose another place")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent)
     prefix = f"{HIDDEN}{HOST}-{os.getpid()}-{_born(os.getpid())}-"
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    for attempt in range(1, TRIES + 1):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+            break
+        except (FileNotFoundError, FileExistsError):  # another has just left it as it was
+            if attempt == TRIES:
+                raise
     os.close(handle)
+    sweep(path.parent)
     try:
         yield Path(name)
     finally:

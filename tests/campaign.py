@@ -116,8 +116,8 @@ def reading(folder: Path, tally: Tally) -> Iterator[None]:
 
     def read() -> None:
         while not ended.is_set():
-            for path in folder.rglob("seed?.zip"):
-                with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):  # a folder that was there a moment ago
+                for path in list(folder.rglob("seed?.zip")):
                     tally.counts["reads"] += 1
                     try:
                         _ = runs.read(path.with_suffix("")).model

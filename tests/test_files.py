@@ -1,5 +1,6 @@
 """Files: where they are read and written, and that they are whole or not there at all."""
 
+import contextlib
 import errno
 import json
 import math
@@ -159,6 +160,20 @@ def test_a_place_that_cannot_be_written_is_told_before_and_when_it_is(tmp_path, 
 
 def contents_of_all(folder):
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+
+
+def test_many_who_try_and_write_in_one_new_place_do_not_hinder_each_other(tmp_path):
+    def act(number: int):
+        place = tmp_path / "new" / str(number % 3)
+        if number % 2:
+            return files.check_place(place / "a.txt")
+        files.write_text(place / f"{number}.txt", "")
+        (place / f"{number}.txt").unlink()
+        with contextlib.suppress(OSError):
+            place.rmdir()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(act, range(200)))
 
 
 def test_trying_a_place_leaves_nothing(tmp_path):
