@@ -195,7 +195,7 @@ def swept(folder: Path):
 
 
 TRAIN = ["train", "gan", *SMALL, "--epochs", EPOCHS, "--out", "FOLDER", "--resume"]
-SWEEP = ["sweep", "vae-fast", "--plain", "--seeds", 2, "--workers", 1, "--widths", 8]
+SWEEP = ["sweep", "vae-fast", "--plain", "--seeds", 2, "--workers", 1, "--widths", 9]
 CASES = (
     Case("training", TRAIN, learned),
     Case("training over a finished run", TRAIN, learned, first=lambda f: trained(f, epochs=5)),
@@ -255,18 +255,8 @@ def kills(tally: Tally, folder: Path, wanted: int, chance: random.Random) -> Non
 
 def orphans(tally: Tally, folder: Path) -> int:
     """A killed sweep leaves no process behind; one that loses a process replaces it and goes on."""
-    words = [
-        "sweep",
-        "vae-fast",
-        "gan-fast",
-        "--plain",
-        "--seeds",
-        "1",
-        "--widths",
-        "8",
-        "--workers",
-        "2",
-    ]
+    common = shlex.split("--plain --seeds 1 --widths 9 --workers 2")
+    words = ["sweep", "vae-fast", "gan-fast", *common]
     environment = {**os.environ, "FIVE_GAUSSIANS_OUT": str(folder)}
     options = {"cwd": REPOSITORY, "env": environment, "stderr": subprocess.DEVNULL, "text": True}
     sweep = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.DEVNULL, **options)
@@ -277,18 +267,7 @@ def orphans(tally: Tally, folder: Path) -> int:
     _, alive = psutil.wait_procs(workers, timeout=30)
     tally.check(not alive, "a killed sweep left processes")
     tally.counts["seconds until a killed sweep's workers end"] = round(time.monotonic() - start)
-    short = [
-        "sweep",
-        "vae-front-iwae",
-        "gan-front",
-        "--plain",
-        "--seeds",
-        "1",
-        "--widths",
-        "8",
-        "--workers",
-        "2",
-    ]
+    short = ["sweep", "vae-front", "gan-front", *common]
     sweep = subprocess.Popen([*PROGRAM, *short], stdout=subprocess.PIPE, **options)
     _workers(sweep.pid)[0].kill()
     said = sweep.communicate()[0]
@@ -299,12 +278,13 @@ def orphans(tally: Tally, folder: Path) -> int:
 
 def _workers(pid: int) -> list[psutil.Process]:
     """A sweep's processes, once two of them are at work."""
-    while True:
+    while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         found = [p for p in psutil.Process(pid).children(True) if "loky" in " ".join(p.cmdline())]
-        busy = [p for p in found if p.cpu_times().user > 4]
+        busy = [p for p in found if p.cpu_times().user > 1]
         if len(busy) >= 2:
             return busy
         time.sleep(0.1)
+    raise RuntimeError("the sweep ended before it was killed")
 
 
 # -------------------------------------------------------------------------------- interrupts
