@@ -272,13 +272,8 @@ def train(
     training.check_batch(training.settings(recipe), draws.train.points)
     check_turns(recipe, len(draws.train.points))
     place = training.choose_device(device)
-    found = [
-        interrupted(stem, identity(recipe, target, seed)) if resume else None
-        for seed, stem in zip(seeds, stems, strict=True)
-    ]
-    for seed, stem in zip(seeds, stems, strict=True):
-        if not resume and (whose := foreign(stem, identity(recipe, target, seed))):
-            print(f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY}", flush=True)
+    names = [identity(recipe, target, seed) for seed in seeds]
+    found = [_left(stem, name, resume) for stem, name in zip(stems, names, strict=True)]
     start = partial(starting_networks, recipe, target, draws, device=device, engine=engine)
     built = [start(seed, rng) for seed, rng in zip(seeds, streams, strict=True)]
     each = zip(seeds, built, stems, strict=True)
@@ -293,6 +288,15 @@ def train(
         rounds = engine.train_all(engine.build(recipe, built), *points, **options)
         _record(rounds, recorders, watch)
     return [runs.read(recorder.stem) for recorder in recorders]
+
+
+def _left(stem: Path, mine: str, resume: bool) -> dict | None:
+    """What a training goes on from; one from the start says whose checkpoint it will replace."""
+    if resume:
+        return interrupted(stem, mine)
+    if whose := foreign(stem, mine):
+        print(f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY}", flush=True)
+    return None
 
 
 def check_turns(recipe: recipes.Recipe, points: int) -> None:
