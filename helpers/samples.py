@@ -14,7 +14,6 @@ from helpers.metrics import FEWEST
 from helpers.targets import GaussianMixture
 from helpers.training import stream
 
-MARKS = {True: "✓ inside", False: "✗ outside", None: "says nothing at this n"}
 DRAWN = 100_000  # of a run, unless it is said how many
 
 
@@ -133,10 +132,7 @@ def as_text(scores: dict[str, dict], n: int, target: str) -> str:
             f"{name} ({row['unit']})" if row["unit"] in ("nats", "share") else name,
             shown(row["value"]),
             shown(row["truth_mean"]),
-            MARKS[row["inside"]]
-            if row["inside"] is None
-            else f"{shown(row['low'])} to {shown(row['high'])}",
-            "" if row["inside"] is None else MARKS[row["inside"]],
+            *_beside(row),
             f"{row['p']:.2g}",
             row["better"],
         )
@@ -146,6 +142,14 @@ def as_text(scores: dict[str, dict], n: int, target: str) -> str:
     told = [row["inside"] for row in scores.values() if row["inside"] is not None]
     last = f"{sum(told)} of {len(told)} metrics are where fresh samples of {target} would be"
     return "\n".join([f"{n:,} samples against {target}", head, *lines, last])
+
+
+def _beside(row: dict) -> tuple[str, str]:
+    """The truth's range of a metric, and whether the value is inside."""
+    if row["inside"] is None:
+        return "says nothing at this n", ""
+    reach = f"{shown(row['low'])} to {shown(row['high'])}"
+    return reach, "✓ inside" if row["inside"] else "✗ outside"
 
 
 def described(run: runs.Run) -> Iterator[str]:
