@@ -409,6 +409,7 @@ def evidence(
     names: Names = (),
     workers: Workers = 2,
     train: Annotated[bool, arg(help="first train the runs that are missing or outdated")] = False,
+    device: Annotated[str, arg(help="to train the experiments' cells on: cpu or cuda")] = "cpu",
 ) -> None:
     """Measure anew what the answers rest on, data/evidence, or those records that are named."""
     from helpers.study import RECORDS
@@ -416,12 +417,12 @@ def evidence(
     for name in names:
         if name not in RECORDS:
             raise BadCommand(f"{name}: no such record; choose of {', '.join(RECORDS)}")
-    from helpers.study import summaries, sweep
+    from helpers.study import evidence, summaries, sweep
 
     if train:
         for line in sweep.sweep(summaries.trainings(), workers, refresh=True):
             print(line, flush=True)
-    summaries.make(names, workers, partial(print, flush=True))
+    evidence.make(names, workers, partial(print, flush=True), device)
 
 
 def bench(rounds: Annotated[Count, arg(help="of each loop")] = 7, json: Json = False) -> None:

@@ -30,7 +30,7 @@ SHORT_GAN = {"epochs": 20}
 # A covariance for every code takes longer to fit, and bears a higher rate.
 FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
 HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
-LONGER = {**FULL, "epochs": 40}
+LONGEST = {**FULL, "batch": 512, "epochs": 200}
 # Fronts over widths: many trainings, so short ones; IWAE pays for its eight codes a point.
 FRONT = {"variance": "full", "batch": 512, "learning_rate": 6e-3}
 GAN_FRONT = {"epochs": 15, "batch": 512, "learning_rate": 2e-3, "activation": "relu"}
@@ -44,6 +44,25 @@ FAST_GAN = {"epochs": 40, "learning_rate": 2e-3, "activation": "relu"}
 # Modes narrow and far apart: a deep thin generator has the steepest walls between them.
 DEEP = {"generator": (64, 64, 64), "epochs": 70, "batch": 512, "learning_rate": 2e-3}
 DEEP |= {"activation": "relu", "average": 0.9995}
+# A VAE's noise must start narrow and stay so: where it may grow, one wide Gaussian covers several
+# modes for good.
+NARROW = {**IWAE, "variance": "full", "ceiling": 0.1, "encoder": (128, 128)}
+NARROW |= {"batch": 512, "learning_rate": 2e-3}
+
+
+# One sampler, x = μ(z) + L(z) ε with the VAE's decoder, under the losses of both families, beside
+# the plain map of the same hidden layers. All take 5,000 steps of decoder or generator at the
+# assignment's 256 points; a discriminator takes `k` steps to each.
+FLOOR = 0.08  # of the data's scale, which is below the widths of the components: .12 at the least
+STEPS, SHARED = 5_000, {"batch": 256, "floor": FLOOR}
+OPPOSED = {"generator": (64, 128), "activation": "relu", "discriminator_norm": "none"}
+SAMPLERS = {"gaussian": {"floor": FLOOR}, "map": {}}  # with what keeps its noise from vanishing
+LOSSES = {"ls": "least-squares", "ns": "non-saturating"}
+
+
+def passes(steps: int, batch: int = 256) -> int:
+    """Epochs of the 100,000 points that come nearest to so many steps."""
+    return round(steps / (100_000 // batch))
 
 
 def beta(weight: float) -> dict:
@@ -56,15 +75,18 @@ _STUDIES = (
     GANRecipe(name="gan", idea="the assignment's GAN"),
     VAERecipe(name="vae-fast", idea="the assignment's VAE in a fifth of the time", **FAST_VAE),
     GANRecipe(name="gan-fast", idea="the assignment's GAN in a fifth of the time", **FAST_GAN),
-    VAERecipe(name="vae-best", idea="near the truth itself", **IWAE, **LONGER),
+    VAERecipe(name="vae-best", idea="near the truth itself", **IWAE, **LONGEST),
     GANRecipe(
         name="gan-best",
         idea="near the truth itself",
         objective="least-squares",  # a discriminator that is not saturated shapes modes better,
-        discriminator_norm="none",  # more so without norms
-        leak=0.015,  # nearly a ReLU, whose folds are sharp; but a third of those die for good
-        average=0.9998,  # the narrower modes settle last,
-        epochs=300,  # at a rate that is low for long
+        sampler="gaussian",  # a sampler that has a density can be matched with one,
+        discriminator_steps=3,  # by a discriminator near its optimum,
+        floor=FLOOR,  # and noise that cannot vanish leaves no holes
+        average=0.9998,  # of 5,000 steps: the two networks circle each other
+        batch=1_024,
+        epochs=passes(3 * 16_000, 1_024),
+        **OPPOSED,
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **SHORT_VAE),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **SHORT_VAE),
@@ -101,6 +123,33 @@ _STUDIES = (
     GANRecipe(name="gan-cold", idea="a decoder's shape, fresh weights", **WIDE),
     GANRecipe(name="gan-warm", idea="starts as a VAE's decoder", start="vae-beta-1", **WIDE),
 )
+_SAMPLERS = (
+    *(
+        VAERecipe(
+            name=f"sampler-{objective}",
+            idea=f"the shared sampler by {objective.upper()}",
+            objective=objective,
+            samples=8 if objective == "iwae" else 1,
+            **FULL | SHARED | {"epochs": passes(STEPS)},
+        )
+        for objective in ("elbo", "iwae")
+    ),
+    *(
+        GANRecipe(
+            name=f"{'sampler' if sampler == 'gaussian' else sampler}-{loss}-{k}",
+            idea=f"a {sampler} by {objective}, {k} to 1",
+            sampler=sampler,
+            objective=objective,
+            discriminator_steps=k,
+            epochs=passes(STEPS * k),
+            average=0.9995,
+            **OPPOSED | bounds,
+        )
+        for sampler, bounds in SAMPLERS.items()
+        for loss, objective in LOSSES.items()
+        for k in (1, 3, 5)
+    ),
+)
 _FRONTS = (
     VAERecipe(name="vae-front", idea="ELBO at every width", epochs=12, **FRONT),
     VAERecipe(
@@ -115,8 +164,17 @@ _FRONTS = (
 _MIXTURES = (
     VAERecipe(
         name="vae-mixture",
-        idea="for rings and grids of narrow modes",
-        **IWAE | FULL | {"epochs": 12, "batch": 512},
+        idea="for rings of narrow modes",
+        decoder=(64, 64, 64),
+        epochs=300,
+        **NARROW,
+    ),
+    VAERecipe(
+        name="vae-mixture-wide",
+        idea="for grids of narrow modes",
+        decoder=(128, 128, 128),
+        epochs=250,
+        **NARROW,
     ),
     GANRecipe(name="gan-mixture", idea="for rings of narrow modes", **DEEP),
     GANRecipe(
@@ -231,7 +289,10 @@ _FACES = (
 )
 
 _IMAGES = (*_DIGITS, *_COLOUR, *_FACES)
-RECIPES = {recipe.name: recipe for recipe in (*_STUDIES, *_MIXTURES, *_FRONTS, *_IMAGES)}
+RECIPES = {
+    recipe.name: recipe for recipe in (*_STUDIES, *_SAMPLERS, *_MIXTURES, *_FRONTS, *_IMAGES)
+}
+SHARED_SAMPLERS = tuple(recipe.name for recipe in _SAMPLERS)  # under the losses of both families
 STUDIES = tuple(recipe.name for recipe in _STUDIES)  # on the five Gaussians
 
 

@@ -139,14 +139,25 @@ class Encoder(Standardised):
 class Decoder(Standardised):
     """p(x | z), in data units: (n, latent) to a Gaussian over (n, 2).
 
-    `variance` is "unit" (σ = 1, so log p is a squared error), "scale" (one learned σ for the
-    whole plane) or "full" (a covariance of its own for every z).
+    `variance` is "unit" (σ = 1, so log p is a squared error), "scale" (one learned σ for the whole
+    plane) or "full" (a covariance of its own for every z). Where `floor` and `ceiling` are not
+    zero, L's entries lie between these shares of the data's own scale.
     """
 
-    def __init__(self, standard: Standard, hidden: Sequence[int], latent: int, variance: str):
+    def __init__(
+        self,
+        standard: Standard,
+        hidden: Sequence[int],
+        latent: int,
+        variance: str,
+        activation: str = "relu",
+        floor: float = 0.0,
+        ceiling: float = 0.0,
+    ):
         super().__init__(standard)
-        self.variance = variance
-        self.net = mlp((latent, *hidden, 5 if variance == "full" else 2), nn.ReLU())
+        self.variance, self.floor, self.ceiling = variance, floor, ceiling
+        outputs = 5 if variance == "full" else 2
+        self.net = mlp((latent, *hidden, outputs), ACTIVATIONS[activation]())
         log_scale = torch.zeros(1)
         if variance == "scale":
             self.log_scale = nn.Parameter(log_scale)
@@ -159,15 +170,26 @@ class Decoder(Standardised):
         if self.variance != "full":
             return Gaussian(mean, self.log_scale)
         scale = SHARP * self.scale  # (2,)
-        return PlaneGaussian(mean, out[..., 2:4] + scale.log(), out[..., 4] * scale[1])
+        return PlaneGaussian(
+            mean, *self.bounded(out[..., 2:4] + scale.log(), out[..., 4] * scale[1])
+        )
+
+    def bounded(self, log_diagonal: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+        """Entries of L, (..., 2) and (...,), kept above the floor and below the ceiling."""
+        if self.floor:
+            log_diagonal = torch.logaddexp(log_diagonal, (self.floor * self.scale).log())
+        if self.ceiling:
+            most = self.ceiling * self.scale  # (2,)
+            log_diagonal = -torch.logaddexp(-log_diagonal, -most.log())
+            below = most[1] * torch.tanh(below / most[1])
+        return log_diagonal, below
 
 
-class VAE(nn.Module):
-    """An encoder q(z | x) and a decoder p(x | z) under the prior p(z) = N(0, I)."""
+class NoisySampler(nn.Module):
+    """A decoder p(x | z) under the prior N(0, I): what a VAE draws from, however it was trained."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, latent: int):
-        super().__init__()
-        self.encoder, self.decoder, self.latent = encoder, decoder, latent
+    decoder: nn.Module
+    latent: int
 
     def draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """x ~ p(x | z), decoder noise included: (n, latent) to (n, 2)."""
@@ -178,6 +200,36 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """The mean of p(x | z), no noise: (n, latent) to (n, 2)."""
         return self.decoder(z).mean
+
+
+class VAE(NoisySampler):
+    """An encoder q(z | x) beside the decoder."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, latent: int):
+        super().__init__()
+        self.encoder, self.decoder, self.latent = encoder, decoder, latent
+
+
+class GaussianGenerator(NoisySampler):
+    """A VAE's decoder as a generator, its noise an input: x = μ(z) + L(z) ε.
+
+    The noise gives it a density everywhere, p(x) = E_z N(x; μ(z), L(z) L(z)ᵀ), which a
+    discriminator can be matched on; a map of the plane has folds and rims instead.
+    """
+
+    def __init__(self, decoder: Decoder, latent: int):
+        super().__init__()
+        self.decoder, self.latent = decoder, latent
+        self.inputs = latent + 2  # z and ε
+
+    @property
+    def net(self) -> nn.Sequential:
+        """The layers, as other generators name them."""
+        return self.decoder.net
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        z, noise = inputs[..., : self.latent], inputs[..., self.latent :]
+        return self.decoder(z).sample(noise)  # (n, 2)
 
 
 class Generator(Standardised):
@@ -191,7 +243,7 @@ class Generator(Standardised):
         self, standard: Standard, hidden: Sequence[int], latent: int, activation: str = "leaky"
     ):
         super().__init__(standard)
-        self.latent = latent
+        self.latent = self.inputs = latent
         self.net = mlp((latent, *hidden, 2), ACTIVATIONS[activation]())
 
     def forward(self, z: Tensor) -> Tensor:
@@ -250,7 +302,8 @@ def build_vae(recipe, standard: Standard, points: Tensor, generator: torch.Gener
     if recipe.variance == "bernoulli":
         raise BadNetwork("variance = bernoulli: for images; in the plane take unit, scale or full")
     encoder = Encoder(standard, recipe.encoder, recipe.latent)
-    decoder = Decoder(standard, recipe.decoder, recipe.latent, recipe.variance)
+    sizes = standard, recipe.decoder, recipe.latent
+    decoder = Decoder(*sizes, recipe.variance, floor=recipe.floor, ceiling=recipe.ceiling)
     initialise(encoder.net, generator, encoder.standardise(points))
     initialise(decoder.net, generator, torch.zeros(1, recipe.latent))
     return (VAE(encoder, decoder, recipe.latent),)
@@ -258,11 +311,18 @@ def build_vae(recipe, standard: Standard, points: Tensor, generator: torch.Gener
 
 def build_gan(
     recipe, standard: Standard, points: Tensor, generator: torch.Generator
-) -> tuple[Generator, Discriminator]:
+) -> tuple[Generator | GaussianGenerator, Discriminator]:
     """A fresh generator and discriminator of a recipe's sizes; `points` are as in `build_vae`."""
     if recipe.generator_norm == "none":
         raise BadNetwork("generator_norm = none: for images; in the plane there is none to leave")
-    network = Generator(standard, recipe.generator, recipe.latent, recipe.activation)
+    sizes = standard, recipe.generator, recipe.latent
+    if recipe.sampler == "gaussian":
+        decoder = Decoder(
+            *sizes, "full", recipe.activation, floor=recipe.floor, ceiling=recipe.ceiling
+        )
+        network = GaussianGenerator(decoder, recipe.latent)
+    else:
+        network = Generator(*sizes, recipe.activation)
     discriminator = Discriminator(standard, recipe.discriminator)
     if recipe.discriminator_norm == "none":
         layers = (layer for layer in discriminator.net if not isinstance(layer, ActNorm))
@@ -305,7 +365,8 @@ def start_from_decoder(network: nn.Module, decoder: nn.Module) -> None:
     """Make the generator the decoder's mean map; raises BadNetwork when they cannot be the same."""
     theirs = decoder.net.state_dict()
     last = list(theirs)[-2:]
-    if decoder.variance == "full":  # it has further outputs: leave them
+    noisy = isinstance(network, GaussianGenerator)
+    if decoder.variance == "full" and not noisy:  # it has further outputs: leave them
         theirs |= {name: theirs[name][:2] for name in last}
     if decoder.variance == "bernoulli":  # its mean is tanh(out / 2), a generator's image tanh(out)
         theirs |= {name: theirs[name] / 2 for name in last}

@@ -31,6 +31,8 @@ BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "penalty_end": (0, 1e6),
     "frozen": (0, 100),
     "leak": (0, 1),
+    "floor": (0, 1),
+    "ceiling": (0, 1),
 }
 NAME = re.compile(r"\w[\w.-]{0,99}")
 LAYERS = 12  # hidden ones, at the most
@@ -66,6 +68,12 @@ class Recipe:
     epochs: int = choice(250, "the assignment's", "passes over the training points")
     batch: int = choice(256, "the assignment's for its GAN", "points")
     learning_rate: float = choice(1e-3, "then down to zero along half a cosine")
+    floor: float = choice(
+        0.0, "none; noise that cannot vanish leaves no holes in the density", "data's scale"
+    )
+    ceiling: float = choice(
+        0.0, "none; noise that cannot grow wide leaves no way but codes", "data's scale"
+    )
 
     def __post_init__(self):
         if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):  # names files
@@ -77,6 +85,18 @@ class Recipe:
                 raise BadRecipe(f"{f.name} = {value!r}: choose one of {', '.join(options)}")
             if f.name in BOUNDS:
                 _check_bounds(f.name, value)
+
+    def _check_noise(self, bounded: bool, remedy: str) -> None:
+        """Raise BadRecipe for bounds of a noise that there is not, or that leave it no room."""
+        if (self.floor or self.ceiling) and not bounded:
+            raise BadRecipe(
+                f"floor = {self.floor:g}, ceiling = {self.ceiling:g}: bounds of a covariance; "
+                f"leave them out, or give {remedy} with them"
+            )
+        if self.ceiling and self.floor >= self.ceiling:
+            raise BadRecipe(
+                f"floor = {self.floor:g}: not below the ceiling of {self.ceiling:g}; lower it"
+            )
 
 
 def _check_kind(field: Field, value) -> None:
@@ -130,6 +150,7 @@ class VAERecipe(Recipe):
                 f"samples = {self.samples}: {self.objective} takes one code a point; give "
                 "objective iwae with it"
             )
+        self._check_noise(self.variance == "full", "variance full")
         if (self.beta, self.beta_start) != (1, 1) and self.objective != "elbo":
             raise BadRecipe(
                 f"beta = {self.beta:g}, beta_start = {self.beta_start:g}: {self.objective} weighs "
@@ -146,6 +167,11 @@ class GANRecipe(Recipe):
         "non-saturating",
         "Goodfellow's own choice for training",
         options=("non-saturating", "least-squares", "wgan-gp", "relativistic"),
+    )
+    sampler: str = choice(
+        "map",
+        "x = G(z), the assignment's; gaussian adds noise, as a VAE's decoder does: μ(z) + L(z) ε",
+        options=("map", "gaussian"),
     )
     generator: tuple[int, ...] = choice((64, 64), "the assignment's", "units a hidden layer")
     discriminator: tuple[int, ...] = choice((128, 128), "the assignment's", "units a hidden layer")
@@ -199,6 +225,7 @@ class GANRecipe(Recipe):
                 f"frozen = {self.frozen}: fresh layers would never learn; give start with it, a "
                 "VAE's recipe"
             )
+        self._check_noise(self.sampler == "gaussian", "sampler gaussian")
         if self.leak != 0.2 and self.activation == "relu":
             raise BadRecipe(f"leak = {self.leak:g}: a relu has none; give activation leaky with it")
         if self.frozen > len(self.generator):

@@ -182,7 +182,7 @@ class GANStep(Step):
         self.adams = [torch.optim.Adam(weights, betas=settings.betas) for weights in of]
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        z = torch.randn(steps, batch, self.model.latent, generator=generator)
+        z = torch.randn(steps, batch, self.model.inputs, generator=generator)
         return z, torch.rand(steps, batch, 1, generator=generator)  # where penalties look
 
     def __call__(self, now: StepState, x: Tensor, z: Tensor, mix: Tensor) -> dict[str, Tensor]:

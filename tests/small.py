@@ -13,7 +13,7 @@ WIDTHS["gan"] = {"generator": (8,), "discriminator": (8,)}
 def shrink(monkeypatch):
     """Make every training draw few points and score few samples."""
     monkeypatch.setattr(targets, "SIZES", SIZES)
-    for name, value in (("WATCHED", 400), ("SCORED", 500), ("TESTED", 50)):
+    for name, value in (("WATCHED", 400), ("SCORED", 500), ("COMPARED", 50)):
         monkeypatch.setattr(evaluator, name, value)
 
 

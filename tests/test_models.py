@@ -184,6 +184,41 @@ def test_a_vae_draws_with_its_decoders_noise(variance, generator):
         torch.testing.assert_close(vae.decode(z[:1]), decoder(z[:1]).mean)
 
 
+@pytest.mark.parametrize("activation", ["relu", "leaky"])
+def test_a_gaussian_generator_is_a_decoder_with_its_noise_as_input(activation, generator):
+    decoder = models.Decoder(STANDARD, (8,), 3, "full", activation)
+    models.initialise(decoder.net, generator, torch.zeros(1, 3))
+    network = models.GaussianGenerator(decoder, 3)
+    z, noise = torch.randn(7, 3, generator=generator), torch.randn(7, 2, generator=generator)
+    expected = decoder(z).mean + (as_torch(decoder(z)).scale_tril @ noise[..., None])[..., 0]
+    torch.testing.assert_close(network(torch.cat([z, noise], 1)), expected)
+    torch.testing.assert_close(network.decode(z), decoder(z).mean)
+    drawn = network.draw(z, rng(4))
+    torch.testing.assert_close(
+        drawn, network(torch.cat([z, torch.randn(7, 2, generator=rng(4))], 1))
+    )
+
+
+def test_a_floor_and_a_ceiling_bound_the_noise_and_leave_what_lies_between(generator):
+    plain = models.Decoder(STANDARD, (8,), 2, "full")
+    bounded = models.Decoder(STANDARD, (8,), 2, "full", floor=0.02, ceiling=0.5)
+    z = torch.randn(500, 2, generator=generator)
+    for stretch in (1.0, 30.0):  # entries of L from e^−30 to e^30
+        models.initialise(plain.net, rng(2), torch.zeros(1, 2))
+        plain.net[-1].weight.data *= stretch
+        bounded.net.load_state_dict(plain.net.state_dict())
+        share = bounded(z).log_diagonal.exp() / STANDARD.scale  # (500, 2)
+        assert 0.019 <= share.min() < share.max() <= 0.5001
+        assert bounded(z).below.abs().max() <= 0.5001 * STANDARD.scale[1]
+    assert share.min() < 0.021
+    assert share.max() > 0.499
+    models.initialise(plain.net, rng(2), torch.zeros(1, 2))
+    loose = models.Decoder(STANDARD, (8,), 2, "full", floor=1e-6, ceiling=1e3)
+    loose.net.load_state_dict(plain.net.state_dict())
+    x = torch.randn(500, 2, generator=generator)
+    torch.testing.assert_close(loose(z).log_prob(x), plain(z).log_prob(x), rtol=1e-3, atol=1e-3)
+
+
 # -------------------------------------------------------------------- networks from a recipe
 
 
@@ -259,6 +294,14 @@ def test_a_warm_generator_is_the_decoders_mean_map(variance, frozen):
     assert not torch.allclose(network(z), vae.decode(z))
     models.start_from_decoder(network, vae.decoder)
     torch.testing.assert_close(network(z), vae.decode(z))
+
+
+def test_a_warm_gaussian_generator_has_the_decoders_noise_too():
+    (vae,) = networks(small("vae", variance="full"), seed=1)
+    network, _ = networks(small(activation="relu", sampler="gaussian", start="vae"), seed=2)
+    models.start_from_decoder(network, vae.decoder)
+    z = torch.randn(100, 2, generator=rng(3))
+    torch.testing.assert_close(network.draw(z, rng(4)), vae.draw(z, rng(4)))
 
 
 @pytest.mark.parametrize(

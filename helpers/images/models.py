@@ -150,7 +150,7 @@ class ConvGenerator(nn.Module):
         norm: bool = True,
     ):
         super().__init__()
-        self.latent = latent
+        self.latent = self.inputs = latent
         self.net = conv_up(shape, channels, latent, ACTIVATIONS[activation](), norm)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -219,6 +219,8 @@ def build_gan(
     recipe, shape: Shape, generator: torch.Generator
 ) -> tuple[ConvGenerator, ConvDiscriminator]:
     """A fresh generator and discriminator of a recipe's channels; raises BadNetwork."""
+    if recipe.sampler != "map":
+        raise BadNetwork("sampler = gaussian: for the plane; on images take map")
     norm = recipe.generator_norm == "pixel"
     network = ConvGenerator(shape, recipe.generator, recipe.latent, recipe.activation, norm)
     discriminator = ConvDiscriminator(shape, recipe.discriminator)

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from helpers.metrics import modes
 from helpers.metrics.density import exact_likelihood
+from helpers.metrics.divergences import COMPARED
 from helpers.targets import Draws, GaussianMixture, Target
 
 FILMED = 2_000  # points a frame of a film
 WATCHED = 10_000  # points for the scores of each epoch
 SCORED = 100_000  # samples for the scores at the end
-TESTED = 5_000  # test points whose likelihood is taken
 
 
 class MixtureEvaluator:
@@ -37,17 +37,18 @@ class MixtureEvaluator:
 
     @torch.no_grad()
     def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
-        """Scores of SCORED samples, decoder noise included, and a VAE's likelihood of test points.
+        """Scores of SCORED samples, decoder noise included, and a likelihood where there is one.
 
-        The keys of `watch`, "modes", "radius_ratio" (k) and those of `exact_likelihood`.
+        The keys of `watch`, "modes", "radius_ratio" (k); of a model with a decoder, whose density
+        is known, those of `exact_likelihood`.
         """
         x = model.draw(torch.randn(SCORED, model.latent, generator=generator), generator)
         found = self.watch(0, 0, x) | {
             "modes": modes.modes_covered(self.target, x),
             "radius_ratio": modes.radius_ratio(self.target, x).tolist(),
         }
-        if hasattr(model, "encoder"):
-            found |= exact_likelihood(model, self.target, test[:TESTED], generator)
+        if hasattr(model, "encoder") or (hasattr(model, "decoder") and model.latent <= 2):
+            found |= exact_likelihood(model, self.target, test[:COMPARED], generator)
         return found
 
     def line(self, row: dict[str, float]) -> str:

@@ -111,6 +111,40 @@ def _crossed(owner: np.ndarray, density: np.ndarray, down: int, right: int) -> f
     return float((mean * (owner[here] != owner[there])).sum())
 
 
+@torch.no_grad()
+def foretold_between(
+    target: GaussianMixture, decode: Decode, reach: float = 5.0, n: int = 600
+) -> float:
+    """∫ N(z; 0, I) D / L dl along all borders in the latent plane: what should decode between.
+
+    Where the map is L steep (its longest axis there), a gap of width D between two components is
+    crossed within D / L of latent space. D is the distance between the ellipses of 3σ along the
+    line through both means, no less than zero. Borders as in `border_measure`, without the
+    diagonals.
+    """
+    ticks = torch.linspace(-reach, reach, n, dtype=torch.float64)
+    z = torch.cartesian_prod(ticks, ticks).view(n, n, 2)
+    owner = target.classify(decode(z.view(-1, 2).float())).view(n, n)
+    gap, step, total = gaps(target), 2 * reach / (n - 1), 0.0
+    for there, here in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        changed = owner[here] != owner[there]
+        middle = ((z[here] + z[there]) / 2)[changed]  # (m, 2)
+        steep = distortion(decode, middle.float()).stretch
+        density = torch.exp(-0.5 * middle.square().sum(-1)) / (2 * math.pi)
+        total += (density * gap[owner[here][changed], owner[there][changed]] / steep).sum().item()
+    return math.pi / 4 * step * total
+
+
+def gaps(target: GaussianMixture, sigmas: float = 3.0) -> Tensor:
+    """Distances between the components' ellipses along the lines through their means: (k, k)."""
+    apart = target.means[:, None] - target.means  # (k, k, 2)
+    length = apart.norm(dim=-1)
+    way = apart / length.clamp(min=1e-12)[..., None]
+    precision = torch.linalg.inv(target.covariances)  # (k, 2, 2)
+    reach = sigmas / torch.einsum("ijd,ide,ije->ij", way, precision, way).clamp(min=1e-12).sqrt()
+    return (length - reach - reach.T).clamp(min=0).fill_diagonal_(0)
+
+
 def strips(weights: Tensor) -> float:
     """Border measure of parallel strips that hold the weights (k,), in the order given."""
     cuts = stats.norm.ppf(weights.double().cumsum(0)[:-1].numpy())

@@ -1,3 +1,6 @@
 """What the answers rest on: many trainings, what was measured of them, and the tables of it."""
 
-RECORDS = ("power", "summaries", "baselines", "benchmark", "pace")  # in data/evidence
+RECORDS = (  # in data/evidence
+    *("power", "summaries", "baselines", "benchmark", "scales", "gap", "dirac", "pace"),
+    *("efficiency", "samplers", "discriminators", "separation", "points"),
+)

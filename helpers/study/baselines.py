@@ -17,7 +17,7 @@ from torch import Tensor
 
 from helpers import experiments, runs, targets
 from helpers.metrics import modes
-from helpers.metrics.divergences import COMPARED, divergences
+from helpers.metrics.divergences import COMPARED, DRAWN, divergences
 from helpers.targets import GaussianMixture
 from helpers.training import stream
 
@@ -27,7 +27,7 @@ SAMPLES = (2_500, 100_000)
 TARGETS = ("ring8", "grid25")
 RECIPES = {
     "ring8": {"GAN": "gan-mixture", "VAE": "vae-mixture"},
-    "grid25": {"GAN": "gan-mixture-wide", "VAE": "vae-mixture"},
+    "grid25": {"GAN": "gan-mixture-wide", "VAE": "vae-mixture-wide"},
 }
 # Modes, share of high quality in %, reverse KL; None where the paper gives none.
 PUBLISHED = {
@@ -73,8 +73,8 @@ def _scored(target: GaussianMixture, train: Tensor, fit: Callable) -> dict:
     apart = divergences(
         target,
         lambda x: torch.from_numpy(found.score_samples(x.double().numpy())),  # log density
-        target.sample(COMPARED, stream(33)),
-        drawn[:COMPARED],
+        target.draws().test.points[:COMPARED],
+        drawn[:DRAWN],
     )
     return {
         "sampler": parameters,

@@ -10,7 +10,7 @@ from statistics import mean
 from helpers import experiments, files
 from helpers.files import REPOSITORY
 from helpers.metrics.scorecard import truth_scores
-from helpers.study import baselines, benchmark, summaries
+from helpers.study import baselines, benchmark, records
 from helpers.targets import gmm5
 
 ROWS = {
@@ -20,7 +20,7 @@ ROWS = {
     "vae-best": "VAE, full covariance, IWAE (K = 8)",
     "gan": "GAN, as assigned",
     "gan-fast": "the same, trained faster",
-    "gan-best": "GAN, least squares, barely leaky",
+    "gan-best": "GAN, the same sampler, least squares",
 }
 HEAD = (
     "| model | parameters trained | seconds | modes | within 3σ | KL of mode weights "
@@ -28,14 +28,14 @@ HEAD = (
 )
 MIXED = {
     "GAN": "GAN, ours",
-    "VAE": "VAE by IWAE, ours, 12 epochs",
+    "VAE": "VAE by IWAE, ours",
     "truth": "*fresh samples of the truth*",
 }
 
 
 def scores() -> str:
     """A Markdown table: means over all seeds, 100,000 samples each; and the truth's own line."""
-    found, pace = summaries.load("summaries"), summaries.load("pace")
+    found, pace = records.load("summaries"), records.load("pace")
     groups = {name: [s for key, s in found.items() if key.startswith(f"{name}/")] for name in ROWS}
     rows = [_row(name, group, pace[name]) for name, group in groups.items()]
     return "\n".join([HEAD, *rows, _fitted(), _truth()]).replace("%", " %") + "\n"
@@ -58,7 +58,7 @@ def _row(name: str, group: Sequence[dict], pace: float) -> str:
 
 def _fitted() -> str:
     """The line of the mixture that EM fits, told how many Gaussians there are."""
-    found = summaries.load("baselines")["Gaussian mixture by EM"]
+    found = records.load("baselines")["Gaussian mixture by EM"]
     apart = {name: estimate[0] for name, estimate in found["divergences"].items()}
     return (
         f"| *a Gaussian mixture fitted by EM* | {found['sampler']} | {found['seconds']:.0f} | | "
@@ -77,7 +77,7 @@ def _truth() -> str:
 
 def mixed() -> str:
     """A Markdown table of the published benchmark, ours and the truth below the published."""
-    found = summaries.load("benchmark")
+    found = records.load("benchmark")
     head = "| | ring of 8: modes, within 3σ, reverse KL | grid of 25 |\n|---|---|---|"
     rows = {name: [row[t] for t in baselines.TARGETS] for name, row in baselines.PUBLISHED.items()}
     for name, label in MIXED.items():

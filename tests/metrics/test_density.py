@@ -15,9 +15,10 @@ from helpers.metrics.density import (
     pushforward_grid_mass,
     quadrature,
     quadrature_with_error,
+    sampled_grid_mass,
     total_variation,
 )
-from helpers.models import Gaussian
+from helpers.models import Gaussian, PlaneGaussian
 from helpers.targets import gmm5
 
 SHIFT = torch.tensor([1.0, -2.0], dtype=torch.float64)
@@ -222,3 +223,41 @@ def test_finer_cells_hide_less_and_what_is_outside_counts():
 def test_the_error_of_a_mass_falls_with_the_step():
     coarse, fine = (density.grid_mass_error(linear, 6.0, 40, nodes) for nodes in (100, 800))
     assert fine < coarse / 3
+
+
+def full_decoder(z):
+    """A covariance of its own for every code; its marginal has no closed form."""
+    below = 0.3 * z[:, 0]
+    return PlaneGaussian(2 * z, 0.2 * z - 1, below)
+
+
+def test_full_covariances_are_integrated_as_log_prob_gives_them(monkeypatch):
+    x = 2 * torch.randn(50, 2, generator=rng(1), dtype=torch.float64)
+    fast = quadrature(full_decoder, x, 2, 80)
+    monkeypatch.setattr(
+        density, "_under", lambda likelihood: lambda p: likelihood.log_prob(p[:, None])
+    )
+    torch.testing.assert_close(fast, quadrature(full_decoder, x, 2, 80))
+
+
+def test_sums_of_exponentials_are_torchs_also_where_nothing_is_left():
+    values = torch.tensor([[0.0, -3.0, -1e4], [-2e5, -2e5, -3e5], [5.0, 4.0, -90.0]])
+    torch.testing.assert_close(density._log_sum_exp(values.clone()), values.logsumexp(-1))
+
+
+def test_as_many_nodes_are_taken_as_a_decoder_needs():
+    x = torch.randn(600, 2, generator=rng(1))
+    wide, narrow = (lambda z, s=s: Gaussian(z, torch.tensor([math.log(s)])) for s in (1.0, 0.03))
+    assert density.enough(wide, x, 2) == density.NODES[2] // 4
+    assert density.enough(narrow, x, 2) == density.NODES[2]
+
+
+def test_counted_cells_hold_a_gaussians_mass():
+    def draw(n, generator):
+        return torch.randn(n, 2, generator=generator)
+
+    found = sampled_grid_mass(draw, 4.0, 8, 200_000, rng(3))  # cells of side 1
+    edges = torch.special.ndtr(torch.arange(-4, 5, dtype=torch.float64)).diff()
+    expected = torch.outer(edges, edges)
+    error = (expected * (1 - expected) / 200_000).sqrt()
+    assert ((found - expected).abs() < 5 * error + 1e-9).all()

@@ -9,7 +9,8 @@ import torch
 
 from helpers.metrics import pushforward
 from helpers.metrics.density import log_density
-from helpers.metrics.divergences import divergences
+from helpers.metrics.divergences import compare, divergences
+from helpers.models import Gaussian
 from helpers.targets import from_definition
 from helpers.training import stream as rng
 
@@ -38,6 +39,26 @@ def test_two_gaussians_have_their_closed_forms():
 def test_equal_densities_are_zero_apart_and_what_never_meets_log_two():
     assert [e.value for e in against(0.0)] == pytest.approx([0] * 5, abs=1e-5)
     assert against(60.0).jensen_shannon.value == pytest.approx(math.log(2), abs=1e-6)
+
+
+class Noisy(torch.nn.Module):
+    """x = z + σ ε: a sampler whose density is N(0, (1 + σ²) I)."""
+
+    latent = 2
+
+    def decoder(self, z):
+        return Gaussian(z, torch.tensor([math.log(0.75)]))
+
+    def draw(self, z, generator):
+        return self.decoder(z).sample(torch.randn(z.shape, generator=generator))
+
+
+def test_a_sampler_with_noise_of_its_own_is_compared_by_its_exact_density():
+    found = compare(Noisy(), ONE)
+    variance = 1 + 0.75**2
+    assert close(found.forward, math.log(variance) + 1 / variance - 1)
+    assert close(found.reverse, -math.log(variance) + variance - 1)
+    assert found.unreached.value == 0
 
 
 def short_of(decode, bound):
@@ -92,7 +113,8 @@ def test_a_map_with_a_real_hole_is_infinitely_far(edge):
 def test_unreached_is_the_difference_of_two_shares_with_both_errors():
     def patchy(p):  # no density on 2 % of the target's points and on 1 % of the model's
         rank = torch.arange(len(p))
-        return torch.where(rank % 100 < (2 if len(p) == 3_000 else 1), -math.inf, ONE.log_prob(p))
+        share = torch.where(rank < 3_000, 2, 1)  # per cent
+        return torch.where(rank % 100 < share, -math.inf, ONE.log_prob(p))
 
     y, x = ONE.sample(3_000, rng(10)), ONE.sample(2_000, rng(11))
     found = divergences(ONE, patchy, y, x).unreached

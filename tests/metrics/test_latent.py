@@ -89,6 +89,31 @@ def test_a_turned_map_has_the_same_borders():
     assert max(found) < 1.15 * min(found)
 
 
+def test_gaps_are_what_lies_between_two_ellipses_of_three_sigma():
+    found = latent.gaps(gmm5())
+    torch.testing.assert_close(found, found.T)
+    assert found.diagonal().abs().max() == 0
+    stretched = [[[4.0, 0], [0, 1]], [[1.0, 0], [0, 1]]]
+    pair = {"weights": [0.5, 0.5], "means": [[0, 0], [12, 0]], "covariances": stretched}
+    assert latent.gaps(from_definition(pair))[0, 1].item() == pytest.approx(12 - 3 * 2 - 3 * 1)
+    near = pair | {"means": [[0, 0], [8, 0]]}
+    assert latent.gaps(from_definition(near))[0, 1] == 0
+
+
+def test_a_wall_that_is_steep_leaks_what_the_theory_foretells():
+    eye = [[1.0, 0], [0, 1]]
+    pair = {"weights": [0.5, 0.5], "means": [[-10, 0], [10, 0]], "covariances": [eye, eye]}
+    target = from_definition(pair)
+
+    def wall(z):  # from one mean to the other with slope 200, within |z₁| < .05
+        return torch.stack([(200 * z[:, 0]).clamp(-10, 10), 0.1 * z[:, 1]], -1)
+
+    strip = 14 / 200 / math.sqrt(2 * math.pi)  # the prior's mass where |x₁| < 7
+    assert latent.foretold_between(target, wall) == pytest.approx(math.pi / 4 * strip, rel=0.03)
+    found = latent.between_mass(target, wall, normal(400_000))
+    assert found == pytest.approx(strip, rel=0.03)
+
+
 def test_a_code_that_tells_everything_has_the_weights_entropy():
     found = latent.mutual_information(APART, lambda z: 6 * jump(z), normal(20_000))
     assert found.value == pytest.approx(math.log(2), abs=1e-3)

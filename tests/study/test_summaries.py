@@ -12,8 +12,7 @@ from helpers.experiments import named
 from helpers.files import REPOSITORY
 from helpers.metrics import density, divergences, latent, modes
 from helpers.metrics.scorecard import METRICS
-from helpers.study import baselines, summaries
-from helpers.study.summaries import BadRecord
+from helpers.study import baselines, evidence, records, summaries
 from helpers.training import stream
 
 TARGET = targets.gmm5()
@@ -30,12 +29,12 @@ def weights_of(recipe, target, seed):
 
 
 def test_every_record_is_committed_and_can_be_read():
-    assert sorted(summaries.RECORDS) == COMMITTED
-    assert all(summaries.load(name) for name in COMMITTED)
+    assert sorted(study.RECORDS) == COMMITTED
+    assert all(records.load(name) for name in COMMITTED)
 
 
 def test_summaries_are_of_the_committed_runs():
-    found = summaries.load("summaries")
+    found = records.load("summaries")
     for of, seed in summaries.studied():
         key = summaries.key_of(of, seed)
         record = runs.read_record(runs.stem_of(of, TARGET, seed))
@@ -47,7 +46,7 @@ def test_summaries_are_of_the_committed_runs():
 
 
 def test_the_benchmark_is_of_the_committed_runs():
-    found = summaries.load("benchmark")
+    found = records.load("benchmark")
     for target, families in baselines.RECIPES.items():
         for family, name in families.items():
             place = targets.named(target)
@@ -55,24 +54,7 @@ def test_the_benchmark_is_of_the_committed_runs():
             assert found[target][family]["weights"] == expected
 
 
-# ------------------------------------------------------------------------------------ the records
-
-
-def test_a_record_comes_back_and_what_is_not_finite_is_null():
-    summaries.save("power", {"n": 5, "forward": [float("inf"), float("nan")]})
-    assert summaries.load("power") == {"n": 5, "forward": [None, None]}
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", "3"])
-def test_a_damaged_record_says_how_to_make_it(text):
-    summaries.save("power", {}).write_text(text, encoding="utf-8")
-    message = "data/evidence/power.json: missing or damaged; make it with: .* evidence power"
-    with pytest.raises(BadRecord, match=message):
-        summaries.load("power")
-
-
-def test_the_command_line_knows_the_records_without_loading_what_makes_them():
-    assert tuple(summaries.RECORDS) == study.RECORDS
+# ------------------------------------------------------------------------------------- the record
 
 
 def keep_record_alone(stem):
@@ -96,7 +78,7 @@ def studied(monkeypatch):
         keep_record_alone(run.stem)
     others = {90: weights[90], 91: "others", 93: "of long ago"}
     kept = {f"gan-fast/seed{seed}": {"weights": digest} for seed, digest in others.items()}
-    summaries.save("summaries", kept)
+    records.save("summaries", kept)
     measured = []
 
     def measure(stem):
@@ -116,11 +98,11 @@ def in_turn(function, tasks, workers):
 def test_only_other_weights_are_measured_and_a_killed_making_goes_on(studied, monkeypatch):
     monkeypatch.setattr(summaries.processes, "each", lambda *given: islice(in_turn(*given), 1))
     with pytest.raises(ValueError, match="shorter"):
-        summaries.make(["summaries"], 1, lambda line: None)
+        evidence.make(["summaries"], 1, lambda line: None)
     monkeypatch.setattr(summaries.processes, "each", in_turn)
-    summaries.make(["summaries"], 1, lambda line: None)
+    evidence.make(["summaries"], 1, lambda line: None)
     assert studied == ["seed91", "seed92"]
-    found = summaries.load("summaries")
+    found = records.load("summaries")
     assert list(found) == [f"gan-fast/seed{seed}" for seed in (90, 91, 92, 93)]
     assert found["gan-fast/seed93"] == {"weights": "of long ago"}
     assert found["gan-fast/seed91"]["new"]
@@ -132,8 +114,10 @@ def test_only_other_weights_are_measured_and_a_killed_making_goes_on(studied, mo
 @pytest.fixture
 def small_sizes(monkeypatch):
     shrink(monkeypatch)
-    for name, value in (("DRAWN", 300), ("SEEN", 400), ("COMPARED", 60)):
+    for name, value in (("DRAWN", 300), ("SEEN", 400)):
         monkeypatch.setattr(summaries, name, value)
+    for name in ("COMPARED", "DRAWN"):
+        monkeypatch.setattr(divergences, name, 60)
     monkeypatch.setattr(density, "MESH", 60)
     monkeypatch.setattr(density, "NODES", {1: 64, 2: 32})
 

@@ -1,0 +1,62 @@
+"""Quality against seconds of the assignment's pair, and what a sample costs.
+
+Histories were made on busy machines; so an epoch counts as long as it takes alone, measured for
+both in one process (the record `pace`).
+"""
+
+import time
+from statistics import median
+
+import numpy as np
+import torch
+
+from helpers import experiments, runs
+from helpers.study import records
+from helpers.study.records import Say
+from helpers.targets import gmm5
+from helpers.training import stream, threads
+
+PAIR = {"VAE": "vae", "GAN": "gan"}
+SEEDS = tuple(range(10))
+MILLION = 1_000_000
+ROUNDS = 7
+TRUE_SHARE = 1 - np.exp(-4.5)  # of the truth within Mahalanobis distance 3 of its own mean
+
+
+def measured(say: Say) -> dict:
+    """The record: seconds for a million samples of each, one thread, and the truth's own."""
+    models = {family: runs.find(f"{name}/seed5").sample for family, name in PAIR.items()}
+    samplers = models | {"truth": gmm5().sample}
+    with threads(1), torch.no_grad():
+        rounds = [{name: _seconds(draw) for name, draw in samplers.items()} for _ in range(ROUNDS)]
+    found = {name: median(one[name] for one in rounds) for name in samplers}
+    say(", ".join(f"{name} {value:.2f} s" for name, value in found.items()))
+    return {"seconds a million samples": found}
+
+
+def _seconds(draw) -> float:
+    start = time.perf_counter()
+    draw(MILLION, stream(0))
+    return time.perf_counter() - start
+
+
+def courses(family: str) -> dict[str, np.ndarray]:
+    """Seconds (epochs + 1,) and, from each seed, quality by then: (seeds, epochs + 1).
+
+    "within 3σ" is the distance from the truth's share, "weights" the KL of the modes' weights.
+    """
+    recipe, target = experiments.named(PAIR[family]), gmm5()
+    histories = [runs.read_record(runs.stem_of(recipe, target, s))["history"] for s in SEEDS]
+    column = {name: np.array([h[name] for h in histories]) for name in ("share", "weight_kl")}
+    return {
+        "seconds": np.array(histories[0]["epoch"]) * records.load("pace")[recipe.name],
+        "within 3σ": np.abs(column["share"] - TRUE_SHARE),
+        "weights": column["weight_kl"],
+    }
+
+
+def time_to(course: np.ndarray, seconds: np.ndarray, least: float) -> np.ndarray:
+    """Seconds until a quality (seeds, epochs + 1) stays below `least`; infinite where it never."""
+    below = np.minimum.accumulate((course < least)[:, ::-1], axis=1)[:, ::-1]  # from there on
+    first = below.argmax(1)
+    return np.where(below.any(1), seconds[first], np.inf)

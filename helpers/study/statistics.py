@@ -1,0 +1,35 @@
+"""Comparing two recipes by their seeds: Welch's test, and Holm's correction for many of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+class Difference(NamedTuple):
+    """Mean of the first less that of the second, its interval, and the two-sided p."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Difference of two groups of unrelated seeds, whatever their variances (Welch 1947)."""
+    test = stats.ttest_ind(first, second, equal_var=False)
+    low, high = test.confidence_interval(LEVEL)
+    return Difference(float(np.mean(first) - np.mean(second)), float(low), float(high), test.pvalue)
+
+
+def holm(found: Mapping[str, Difference]) -> dict[str, Difference]:
+    """The same differences, each p corrected for their number (Holm 1979); intervals stay."""
+    order = sorted(found, key=lambda name: found[name].p)
+    corrected, least = {}, 0.0
+    for done, name in enumerate(order):
+        least = max(least, min(1.0, (len(order) - done) * found[name].p))  # never falls
+        corrected[name] = found[name]._replace(p=least)
+    return {name: corrected[name] for name in found}
