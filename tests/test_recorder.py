@@ -163,7 +163,7 @@ def test_a_complete_run_has_scores_and_frames_and_no_checkpoint():
         keep(recorder, 2)
     run = runs.read(recorder.stem)
     assert run.record["complete"]
-    assert {"share", "weight_kl", "log_likelihood", "modes"} <= set(run.metrics)
+    assert {"share", "weight_kl", "cross_entropy", "modes"} <= set(run.metrics)
     assert names_beside(recorder.stem) == RUN
     assert [frame.epoch for frame in run.frames] == [1, 2]
     seen = recorder.probe(recorder.networks[0])["samples"][: evaluator.FILMED]

@@ -25,14 +25,14 @@ class MixtureEvaluator:
         self.watched, self.filmed = WATCHED, FILMED  # samples scored after an epoch; of them kept
 
     def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
-        """Share within 3σ, KL of the modes' weights and log-likelihood of samples x (n, 2).
+        """Share within 3σ, KL of the modes' weights and cross-entropy of samples x (n, 2).
 
         Called after each epoch; an evaluator may return nothing where no score is due.
         """
         return {
             "share": modes.high_quality_fraction(self.target, x),
             "weight_kl": modes.mode_kl(self.target, x),
-            "log_likelihood": modes.log_likelihood(self.target, x),
+            "cross_entropy": modes.cross_entropy(self.target, x),
         }
 
     @torch.no_grad()

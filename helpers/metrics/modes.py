@@ -71,9 +71,9 @@ def radius_ratio(target: GaussianMixture, x: Tensor) -> Tensor:
     return torch.bincount(own, weights=radius2, minlength=target.k) / (2 * counts)
 
 
-def log_likelihood(target: GaussianMixture, x: Tensor) -> float:
-    """Mean log p*(x) of the points (n, 2) in nats; the truth scores minus its entropy."""
-    return target.log_prob(x).mean().item()
+def cross_entropy(target: GaussianMixture, x: Tensor) -> float:
+    """Mean −log p*(x) of the points (n, 2) in nats; the truth's own is its entropy."""
+    return -target.log_prob(x).mean().item()
 
 
 def per_mode_moments(target: GaussianMixture, x: Tensor) -> Moments:

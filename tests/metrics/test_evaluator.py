@@ -34,7 +34,7 @@ def test_scores_of_the_truth_are_the_truths():
     assert list(found) == ["share", "weight_kl", "log_likelihood"]
     assert found["share"] == pytest.approx(1 - math.exp(-4.5), abs=0.002)
     assert found["weight_kl"] == pytest.approx(0, abs=2e-4)
-    assert found["log_likelihood"] == pytest.approx(-TARGET.entropy(), abs=0.02)
+    assert found["cross_entropy"] == pytest.approx(TARGET.entropy(), abs=0.02)
     assert own.line(found).startswith("within 3σ 98.9")
     assert (own.watched, own.filmed) == (10_000, 2_000)
 

@@ -88,15 +88,15 @@ def test_radius_ratio_of_the_truth_is_one_and_a_shrunken_mode_alone_has_less():
     assert torch.allclose(after, before * shrink.double() ** 2, rtol=1e-4)
 
 
-def test_log_likelihood_of_the_truth_is_minus_its_entropy(truth):
+def test_cross_entropy_of_the_truth_is_its_entropy(truth):
     error = gmm5().log_prob(truth).std().item() / math.sqrt(N)
-    assert modes.log_likelihood(gmm5(), truth) == pytest.approx(-gmm5().entropy(), abs=4 * error)
+    assert modes.cross_entropy(gmm5(), truth) == pytest.approx(gmm5().entropy(), abs=4 * error)
 
 
-def test_log_likelihood_agrees_with_torch(truth):
+def test_cross_entropy_agrees_with_torch(truth):
     normal = torch.distributions.MultivariateNormal(ONE.means[0], ONE.covariances[0])
-    expected = normal.log_prob(truth.double()).mean().item()
-    assert modes.log_likelihood(ONE, truth) == pytest.approx(expected, rel=1e-9)
+    expected = -normal.log_prob(truth.double()).mean().item()
+    assert modes.cross_entropy(ONE, truth) == pytest.approx(expected, rel=1e-9)
 
 
 def distorted(n, shift=0.0, scale=1.0):

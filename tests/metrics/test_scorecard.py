@@ -75,8 +75,8 @@ def reweighted(x, train):
 
 FAULTS = {
     copies: ({"nearest training point", "authenticity", "copying z"}, {"recall", "coverage"}),
-    strays: ({"within 3σ", "log-likelihood", "copying z"}, {"modes covered"}),
-    shrunk: ({"log-likelihood", "recall", "covariance error by mode"}, {"modes covered"}),
+    strays: ({"within 3σ", "cross-entropy", "copying z"}, {"modes covered"}),
+    shrunk: ({"cross-entropy", "recall", "covariance error by mode"}, {"modes covered"}),
     reweighted: (
         {"mode weight KL", "sliced W2", "energy distance", "W2"},
         {"modes covered", "within 3σ", "recall"},
