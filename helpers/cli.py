@@ -417,8 +417,10 @@ def evidence(
     for name in names:
         if name not in RECORDS:
             raise BadCommand(f"{name}: no such record; choose of {', '.join(RECORDS)}")
+    from helpers import training
     from helpers.study import evidence, summaries, sweep
 
+    training.choose_device(device)  # before hours of work
     if train:
         for line in sweep.sweep(summaries.trainings(), workers, refresh=True):
             print(line, flush=True)

@@ -351,6 +351,7 @@ MISTAKES = {
     "evidence rumours --train": "rumours: no such record; choose of",
     "evidence power rumours": "rumours: no such record",
     "evidence --workers 0": "--workers: 0 is not from 1",
+    "evidence samplers --device tpu": "device 'tpu': not present; choose auto or one of",
     "bench --rounds 0": "--rounds: 0 is not from 1",
     "bench --rounds x": "--rounds: ",
     "bench gan": "unknown: gan",

@@ -20,7 +20,7 @@ from helpers.cli import main
 from helpers.engine import distributed
 from helpers.engine.members import FAST
 from helpers.recorder import Recorder
-from helpers.study import benchmark, summaries, sweep
+from helpers.study import benchmark, evidence, sweep
 
 TINY = ["--plain", "--epochs", "1", "--batch", "100", "--generator", "8", "--discriminator", "8"]
 PROGRAM = [sys.executable, "-m", "helpers"]
@@ -292,11 +292,14 @@ def test_a_sweep_trains_every_seed_of_every_width(monkeypatch, capsys):
 def test_evidence_is_made_after_training_if_asked(monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(sweep, "sweep", lambda todo, workers, refresh: ["trained one"])
-    monkeypatch.setattr(summaries, "make", lambda names, workers, say: calls.append(names))
+    monkeypatch.setattr(
+        evidence, "make", lambda names, workers, say, device: calls.append((names, device))
+    )
     assert main(["evidence", "power", "pace", "--train"]) == 0
     assert capsys.readouterr().out == "trained one\n"
     assert main(["evidence"]) == 0
-    assert calls == [("power", "pace"), ()]
+    assert main(["evidence", "samplers", "--device", "auto"]) == 0
+    assert calls == [(("power", "pace"), "cpu"), ((), "cpu"), (("samplers",), "auto")]
 
 
 def test_the_benchmark_prints_a_table_or_json(monkeypatch, capsys):

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from helpers import plots
 from helpers.plots import ROLES
 from helpers.study import dirac, efficiency, points, scales, separation
+from helpers.study.records import of_recipe
 
 STEPS = (1, 3, 5)  # of a discriminator to one of its generator
 LINES = {
@@ -16,13 +17,6 @@ LINES = {
     "map-ls": ("plain map, least squares", "-", "^"),
     "map-ns": ("plain map, non-saturating", "--", "D"),
 }
-
-
-def of_recipe(record: Mapping[str, dict], name: str, metric: str) -> np.ndarray:
-    """A metric of all seeds of a recipe, (seeds,); of a divergence its value, None as infinite."""
-    found = [one[metric] for key, one in record.items() if key.startswith(f"{name}/")]
-    values = [one[0] if isinstance(one, list) else one for one in found]
-    return np.array([np.inf if value is None else value for value in values], float)
 
 
 def samplers(ax: Axes, record: Mapping[str, dict], metric: str, label: str) -> None:

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor, nn
 
 from helpers import files, processes, training
@@ -61,6 +62,13 @@ def save(name: str, content: dict) -> Path:
     path = files.output("data", "evidence", f"{name}.json")
     files.write_json(path, content)
     return path
+
+
+def of_recipe(record: Mapping[str, dict], name: str, metric: str) -> np.ndarray:
+    """A metric of all seeds of a recipe, (seeds,); of a divergence its value, None as infinite."""
+    found = [one[metric] for key, one in record.items() if key.startswith(f"{name}/")]
+    values = [one[0] if isinstance(one, list) else one for one in found]
+    return np.array([np.inf if value is None else value for value in values], float)
 
 
 # --------------------------------------------------------------------------------- experiments

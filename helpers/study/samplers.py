@@ -6,7 +6,7 @@ discriminator to one of its own; beside it a plain map with the same hidden laye
 the sampler, points a step and hidden layers; ten seeds each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -15,12 +15,42 @@ from helpers.metrics import modes
 from helpers.metrics.divergences import compare
 from helpers.metrics.evaluator import SCORED
 from helpers.recipes import Recipe
-from helpers.study.records import Cell, Say, complete, fit
+from helpers.study.records import Cell, Say, complete, fit, of_recipe
+from helpers.study.statistics import Difference, holm, welch
 from helpers.study.summaries import TEN, as_lists
 from helpers.targets import gmm5
 from helpers.training import stream
 
 NAME = "samplers"
+LOSSES = {"ls": "least squares", "ns": "non-saturating"}
+# What is compared, in total variation: the first less the second.
+COMPARISONS = {
+    **{
+        f"noise of its own ({LOSSES[loss]}, {k} to 1)": (f"map-{loss}-{k}", f"sampler-{loss}-{k}")
+        for loss in LOSSES
+        for k in (1, 3, 5)
+    },
+    **{
+        f"five steps for one (sampler, {name})": (f"sampler-{loss}-1", f"sampler-{loss}-5")
+        for loss, name in LOSSES.items()
+    },
+    **{
+        f"five steps for one (map, {name})": (f"map-{loss}-1", f"map-{loss}-5")
+        for loss, name in LOSSES.items()
+    },
+    "the bound (ELBO, IWAE)": ("sampler-elbo", "sampler-iwae"),
+    "the loss (best GAN, IWAE)": ("sampler-ls-5", "sampler-iwae"),
+    "the loss (best GAN, ELBO)": ("sampler-ls-5", "sampler-elbo"),
+}
+
+
+def differences(record: Mapping[str, dict]) -> dict[str, Difference]:
+    """Of each comparison the mean difference in total variation, Welch's interval, Holm's p."""
+    pairs = {
+        name: [of_recipe(record, recipe, "total_variation") for recipe in both]
+        for name, both in COMPARISONS.items()
+    }
+    return holm({name: welch(*both) for name, both in pairs.items()})
 
 
 def cells() -> dict[str, Cell]:

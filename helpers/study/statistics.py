@@ -20,9 +20,12 @@ class Difference(NamedTuple):
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Difference of two groups of unrelated seeds, whatever their variances (Welch 1947)."""
+    value = float(np.mean(first) - np.mean(second))
+    if np.ptp(first) == np.ptp(second) == 0:  # constants differ for certain, or not at all
+        return Difference(value, value, value, float(value == 0))
     test = stats.ttest_ind(first, second, equal_var=False)
-    low, high = test.confidence_interval(LEVEL)
-    return Difference(float(np.mean(first) - np.mean(second)), float(low), float(high), test.pvalue)
+    low, high = map(float, test.confidence_interval(LEVEL))
+    return Difference(value, low, high, float(test.pvalue))
 
 
 def holm(found: Mapping[str, Difference]) -> dict[str, Difference]:

@@ -41,7 +41,7 @@ def test_scores_of_the_truth_are_the_truths():
 
 def test_an_autoencoder_is_also_scored_by_its_likelihood_of_test_points(monkeypatch):
     monkeypatch.setattr(evaluator, "SCORED", 500)
-    monkeypatch.setattr(evaluator, "TESTED", 50)
+    monkeypatch.setattr(evaluator, "COMPARED", 50)
     test = TARGET.sample(90, rng(3))
     found = MixtureEvaluator(TARGET).final(Autoencoder(), test, rng(0))
     nll = 0.5 * test[:50].square().sum(-1).mean().item() + math.log(2 * math.pi)

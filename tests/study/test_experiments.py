@@ -165,7 +165,7 @@ def picture(draw, *arguments):
 def test_the_table_of_samplers_shows_the_means_of_its_seeds():
     record = records.load("samplers")
     lines, ax = picture(figures.samplers, record, "total_variation", "total variation")
-    values = figures.of_recipe(record, "sampler-ls-3", "total_variation")
+    values = records.of_recipe(record, "sampler-ls-3", "total_variation")
     assert len(values) == 10
     assert lines["Gaussian sampler, least squares"][1] == pytest.approx(values.mean())
     assert len(ax.get_legend().get_texts()) == 6

@@ -23,6 +23,11 @@ def test_welch_is_its_formula():
     assert (found.low, found.high) == pytest.approx((gap - reach, gap + reach))
 
 
+def test_constants_differ_for_certain_or_not_at_all():
+    assert welch([5, 5, 5], [5, 5]) == (0, 0, 0, 1)
+    assert welch([5, 5, 5], [4, 4]) == (1, 1, 1, 0)
+
+
 def test_holm_multiplies_by_what_is_left_and_never_falls():
     raw = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5}
     found = holm({name: Difference(0.0, 0.0, 0.0, p) for name, p in raw.items()})
