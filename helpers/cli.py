@@ -409,7 +409,7 @@ def evidence(
     names: Names = (),
     workers: Workers = 2,
     train: Annotated[bool, arg(help="first train the runs that are missing or outdated")] = False,
-    device: Annotated[str, arg(help="to train the experiments' cells on: cpu or cuda")] = "cpu",
+    device: Annotated[str, arg(help="to train experiments on: cpu, cuda, mps or auto")] = "cpu",
 ) -> None:
     """Measure anew what the answers rest on, data/evidence, or those records that are named."""
     from helpers.study import RECORDS
@@ -420,11 +420,11 @@ def evidence(
     from helpers import training
     from helpers.study import evidence, summaries, sweep
 
-    training.choose_device(device)  # before hours of work
+    place = str(training.choose_device(device))
     if train:
         for line in sweep.sweep(summaries.trainings(), workers, refresh=True):
             print(line, flush=True)
-    evidence.make(names, workers, partial(print, flush=True), device)
+    evidence.make(names, workers, partial(print, flush=True), place)
 
 
 def bench(rounds: Annotated[Count, arg(help="of each loop")] = 7, json: Json = False) -> None:

@@ -51,13 +51,14 @@ NARROW |= {"batch": 512, "learning_rate": 2e-3}
 
 
 # One sampler, x = μ(z) + L(z) ε with the VAE's decoder, under the losses of both families, beside
-# the plain map of the same hidden layers. All take 5,000 steps of decoder or generator at the
+# the plain map of the same hidden layers. All take about 5,000 steps of decoder or generator at the
 # assignment's 256 points; a discriminator takes `k` steps to each.
 FLOOR = 0.08  # of the data's scale, which is below the widths of the components: .12 at the least
 STEPS, SHARED = 5_000, {"batch": 256, "floor": FLOOR}
 OPPOSED = {"generator": (64, 128), "activation": "relu", "discriminator_norm": "none"}
-SAMPLERS = {"gaussian": {"floor": FLOOR}, "map": {}}  # with what keeps its noise from vanishing
+SAMPLERS = {"gaussian": {"floor": FLOOR}, "map": {}}  # with what bounds its noise
 LOSSES = {"ls": "least-squares", "ns": "non-saturating"}
+TURNS = (1, 3, 5)  # of a discriminator to one of its generator
 
 
 def passes(steps: int, batch: int = 256) -> int:
@@ -82,7 +83,7 @@ _STUDIES = (
         objective="least-squares",  # a discriminator that is not saturated shapes modes better,
         sampler="gaussian",  # a sampler that has a density can be matched with one,
         discriminator_steps=3,  # by a discriminator near its optimum,
-        floor=FLOOR,  # and noise that cannot vanish leaves no holes
+        floor=FLOOR,  # and noise whose area cannot vanish leaves no spikes
         average=0.9998,  # of 5,000 steps: the two networks circle each other
         batch=1_024,
         epochs=passes(3 * 16_000, 1_024),
@@ -147,7 +148,7 @@ _SAMPLERS = (
         )
         for sampler, bounds in SAMPLERS.items()
         for loss, objective in LOSSES.items()
-        for k in (1, 3, 5)
+        for k in TURNS
     ),
 )
 _FRONTS = (

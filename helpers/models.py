@@ -141,7 +141,7 @@ class Decoder(Standardised):
 
     `variance` is "unit" (σ = 1, so log p is a squared error), "scale" (one learned σ for the whole
     plane) or "full" (a covariance of its own for every z). Where `floor` and `ceiling` are not
-    zero, L's entries lie between these shares of the data's own scale.
+    zero, L's diagonal, and with it the noise's area, lies between these shares of the data's scale.
     """
 
     def __init__(
@@ -175,13 +175,13 @@ class Decoder(Standardised):
         )
 
     def bounded(self, log_diagonal: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
-        """Entries of L, (..., 2) and (...,), kept above the floor and below the ceiling."""
-        if self.floor:
-            log_diagonal = torch.logaddexp(log_diagonal, (self.floor * self.scale).log())
+        """L's diagonal (..., 2) between floor and ceiling, its other entry (...,) below it."""
         if self.ceiling:
-            most = self.ceiling * self.scale  # (2,)
+            most = (self.ceiling - self.floor) * self.scale  # (2,)
             log_diagonal = -torch.logaddexp(-log_diagonal, -most.log())
             below = most[1] * torch.tanh(below / most[1])
+        if self.floor:
+            log_diagonal = torch.logaddexp(log_diagonal, (self.floor * self.scale).log())
         return log_diagonal, below
 
 
@@ -362,10 +362,18 @@ def reset_actnorm(discriminator: nn.Module) -> None:
 
 
 def start_from_decoder(network: nn.Module, decoder: nn.Module) -> None:
-    """Make the generator the decoder's mean map; raises BadNetwork when they cannot be the same."""
+    """Make the generator what the decoder is: its mean map, or its sampler, noise and all.
+
+    Raises BadNetwork when they cannot be the same.
+    """
     theirs = decoder.net.state_dict()
     last = list(theirs)[-2:]
     noisy = isinstance(network, GaussianGenerator)
+    if noisy and _noise(network.decoder) != _noise(decoder):
+        raise BadNetwork(
+            f"a gaussian sampler with noise {_noise(network.decoder)} cannot start from a decoder "
+            f"with {_noise(decoder)}; name a VAE of variance full with the same floor and ceiling"
+        )
     if decoder.variance == "full" and not noisy:  # it has further outputs: leave them
         theirs |= {name: theirs[name][:2] for name in last}
     if decoder.variance == "bernoulli":  # its mean is tanh(out / 2), a generator's image tanh(out)
@@ -377,6 +385,11 @@ def start_from_decoder(network: nn.Module, decoder: nn.Module) -> None:
             "widths and its latent size, activation relu, and on images no norm"
         )
     network.net.load_state_dict(theirs)
+
+
+def _noise(decoder: Decoder) -> str:
+    """What bounds a decoder's noise, in words."""
+    return f"{decoder.variance}, floor {decoder.floor:g}, ceiling {decoder.ceiling:g}"
 
 
 def _form(net: nn.Sequential, state: dict[str, Tensor]) -> str:

@@ -10,10 +10,16 @@ import joblib
 import psutil
 
 
-def each(function: Callable, tasks: Iterable[tuple], workers: int) -> Iterator:
-    """`function(*task)` of every task, in their order, on so many processes of one thread each."""
+def each(
+    function: Callable, tasks: Iterable[tuple], workers: int, ordered: bool = True
+) -> Iterator:
+    """`function(*task)` of every task, on so many processes of one thread each.
+
+    In the order of the tasks, or as they end.
+    """
+    order = "generator" if ordered else "generator_unordered"
     with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
-        parallel = joblib.Parallel(return_as="generator")
+        parallel = joblib.Parallel(return_as=order)
         yield from parallel(joblib.delayed(apart)(os.getpid(), function, *task) for task in tasks)
 
 

@@ -69,7 +69,7 @@ class Recipe:
     batch: int = choice(256, "the assignment's for its GAN", "points")
     learning_rate: float = choice(1e-3, "then down to zero along half a cosine")
     floor: float = choice(
-        0.0, "none; noise that cannot vanish leaves no holes in the density", "data's scale"
+        0.0, "none; noise whose area cannot vanish leaves the density no spikes", "data's scale"
     )
     ceiling: float = choice(
         0.0, "none; noise that cannot grow wide leaves no way but codes", "data's scale"

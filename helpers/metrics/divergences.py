@@ -41,10 +41,11 @@ class Divergences(NamedTuple):
 def compare(model: nn.Module, target: GaussianMixture, device: str = "cpu") -> Divergences:
     """Divergences of a trained sampler, on the test points and noise that all records share.
 
-    A `device` takes the quadrature alone; the mesh of a plain map is looked at by the CPU.
+    A `device`, where the model then is, takes the quadrature alone; the mesh of a plain map is the
+    CPU's.
     """
     noise, place = stream(NOISE), device if hasattr(model, "decoder") else "cpu"
-    model, log_q = model.cpu(), log_density(model.to(place))
+    log_q = log_density(model.to(place))
     y = target.draws().test.points[:COMPARED]
     z = torch.randn(DRAWN, model.latent, generator=noise)
     with torch.no_grad():

@@ -7,7 +7,7 @@ for its borders: what lies along them decodes between the components (Tanielian 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -92,23 +92,33 @@ def border_measure(
     grid over [−reach, reach]², neighbours in four directions that differ are counted and weighed
     as the Cauchy–Crofton formula says; within 5 % of the truth at any slope of a border.
     """
+    return sum(
+        (weight * _prior(middle)).sum().item()
+        for weight, middle, _, _ in _crossings(target, decode, reach, n)
+    )
+
+
+def _crossings(
+    target: GaussianMixture, decode: Decode, reach: float, n: int
+) -> Iterator[tuple[float, Tensor, Tensor, Tensor]]:
+    """Where neighbours on a latent grid have other owners: weight, places (m, 2), both owners (m,).
+
+    In four directions; the weights make sums over the places integrals along the borders.
+    """
     ticks = torch.linspace(-reach, reach, n, dtype=torch.float64)
-    z = torch.cartesian_prod(ticks, ticks)  # (n², 2)
-    owner = target.classify(decode(z.float())).view(n, n).numpy()
-    density = (torch.exp(-0.5 * z.square().sum(-1)) / (2 * math.pi)).view(n, n).numpy()
-    step = 2 * reach / (n - 1)
-    straight = sum(_crossed(owner, density, *way) for way in ((1, 0), (0, 1)))
-    slanted = sum(_crossed(owner, density, *way) for way in ((1, 1), (1, -1)))
-    return float(math.pi / 8 * step * (straight + slanted / math.sqrt(2)))
+    z = torch.cartesian_prod(ticks, ticks).view(n, n, 2)
+    owner = target.classify(decode(z.view(-1, 2).float())).view(n, n)
+    for down, right in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        here = np.s_[: n - down, max(0, -right) : n - max(0, right)]
+        there = np.s_[down:, max(0, right) : n - max(0, -right)]
+        changed = owner[here] != owner[there]
+        middle = ((z[here] + z[there]) / 2)[changed]
+        weight = math.pi / 8 * (2 * reach / (n - 1)) / math.hypot(down, right)
+        yield weight, middle, owner[here][changed], owner[there][changed]
 
 
-def _crossed(owner: np.ndarray, density: np.ndarray, down: int, right: int) -> float:
-    """Prior density summed over the pairs of cells, one such step apart, that differ in owner."""
-    rows, columns = owner.shape
-    here = np.s_[: rows - down, max(0, -right) : columns - max(0, right)]
-    there = np.s_[down:, max(0, right) : columns - max(0, -right)]
-    mean = (density[here] + density[there]) / 2
-    return float((mean * (owner[here] != owner[there])).sum())
+def _prior(z: Tensor) -> Tensor:
+    return torch.exp(-0.5 * z.square().sum(-1)) / (2 * math.pi)
 
 
 @torch.no_grad()
@@ -119,20 +129,13 @@ def foretold_between(
 
     Where the map is L steep (its longest axis there), a gap of width D between two components is
     crossed within D / L of latent space. D is the distance between the ellipses of 3σ along the
-    line through both means, no less than zero. Borders as in `border_measure`, without the
-    diagonals.
+    line through both means, no less than zero. Borders as in `border_measure`.
     """
-    ticks = torch.linspace(-reach, reach, n, dtype=torch.float64)
-    z = torch.cartesian_prod(ticks, ticks).view(n, n, 2)
-    owner = target.classify(decode(z.view(-1, 2).float())).view(n, n)
-    gap, step, total = gaps(target), 2 * reach / (n - 1), 0.0
-    for there, here in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        changed = owner[here] != owner[there]
-        middle = ((z[here] + z[there]) / 2)[changed]  # (m, 2)
+    gap, total = gaps(target), 0.0
+    for weight, middle, first, second in _crossings(target, decode, reach, n):
         steep = distortion(decode, middle.float()).stretch
-        density = torch.exp(-0.5 * middle.square().sum(-1)) / (2 * math.pi)
-        total += (density * gap[owner[here][changed], owner[there][changed]] / steep).sum().item()
-    return math.pi / 4 * step * total
+        total += (weight * _prior(middle) * gap[first, second] / steep).sum().item()
+    return total
 
 
 def gaps(target: GaussianMixture, sigmas: float = 3.0) -> Tensor:

@@ -117,7 +117,7 @@ def _barycentric(corners: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.nda
     with np.errstate(divide="ignore", invalid="ignore"):  # a triangle without area holds nothing
         s = (wx * vy - wy * vx) / determinant
         t = (ux * wy - uy * wx) / determinant
-    weights = np.stack([1 - s - t, s, t], 1)
+        weights = np.stack([1 - s - t, s, t], 1)
     turn = np.sign(determinant)[:, None, None]  # all are gone round the same way
     edges = turn * np.stack([c - b, a - c, b - a], 1)  # (n, 3, 2), opposite to each corner
     own = (edges[..., 1] < 0) | ((edges[..., 1] == 0) & (edges[..., 0] < 0))

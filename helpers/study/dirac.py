@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 SLOPE = 0.5  # f′(0)
+KEEP = 0.99  # of itself, that a running average keeps a step
 
 
 class Rules(NamedTuple):
@@ -70,7 +71,7 @@ def growth(rules: Rules) -> float:
     return float(np.abs(np.linalg.eigvals(step)).max())
 
 
-def averaged(path: np.ndarray, keep: float) -> np.ndarray:
+def averaged(path: np.ndarray, keep: float = KEEP) -> np.ndarray:
     """The running average of a path (n, 2) that keeps this share of itself a step."""
     found = [path[0]]
     for place in path[1:]:
@@ -84,7 +85,7 @@ def measured() -> dict:
     found = {}
     for name, rules in GAMES.items():
         path = play(rules, steps)
-        last = averaged(path, keep=0.99)[-1]
+        last = averaged(path)[-1]
         found[name] = {
             **rules._asdict(),
             "growth": growth(rules),

@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers import plots
+from helpers.experiments import TURNS
 from helpers.plots import ROLES
 from helpers.study import dirac, efficiency, points, scales, separation
 from helpers.study.records import of_recipe
 
-STEPS = (1, 3, 5)  # of a discriminator to one of its generator
 LINES = {
     "sampler-ls": ("Gaussian sampler, least squares", "-", "o"),
     "sampler-ns": ("Gaussian sampler, non-saturating", "--", "s"),
@@ -23,15 +23,15 @@ def samplers(ax: Axes, record: Mapping[str, dict], metric: str, label: str) -> N
     """A metric against the discriminator's steps, mean and range of its seeds; VAEs as lines."""
     for line, (name, dash, marker) in LINES.items():
         colour = ROLES["GAN"] if line.startswith("sampler") else plots.OTHERS[3]
-        rows = np.array([of_recipe(record, f"{line}-{k}", metric) for k in STEPS])  # (3, seeds)
-        ax.plot(STEPS, rows.mean(1), dash, marker=marker, color=colour, label=name)
-        ax.fill_between(STEPS, rows.min(1), rows.max(1), color=colour, alpha=0.12, linewidth=0)
+        rows = np.array([of_recipe(record, f"{line}-{k}", metric) for k in TURNS])  # (3, seeds)
+        ax.plot(TURNS, rows.mean(1), dash, marker=marker, color=colour, label=name)
+        ax.fill_between(TURNS, rows.min(1), rows.max(1), color=colour, alpha=0.12, linewidth=0)
     for objective, dash in (("elbo", "-"), ("iwae", "--")):
         values = of_recipe(record, f"sampler-{objective}", metric)
         name = f"Gaussian sampler, {objective.upper()}"
         ax.axhline(values.mean(), linestyle=dash, color=ROLES["VAE"], label=name)
         ax.axhspan(values.min(), values.max(), color=ROLES["VAE"], alpha=0.12, linewidth=0)
-    ax.set(xlabel="steps of the discriminator to one", ylabel=label, yscale="log", xticks=STEPS)
+    ax.set(xlabel="steps of the discriminator to one", ylabel=label, yscale="log", xticks=TURNS)
     ax.minorticks_off()
     ax.legend(fontsize=8)
 
@@ -68,7 +68,7 @@ def phase(ax: Axes, name: str, steps: int = 400) -> None:
     """One game of the Dirac-GAN as a path from (1, 0), its running average, and the pulls."""
     rules = dirac.GAMES[name]
     path = dirac.play(rules, steps)
-    mean = dirac.averaged(path, keep=0.99)
+    mean = dirac.averaged(path)
     theta, psi = np.meshgrid(*[np.linspace(-2, 2, 13)] * 2)
     along = dirac.pull(theta, psi, rules)
     ax.quiver(theta, psi, *along, color="#bbbbbb", width=0.004, scale=12)
@@ -99,11 +99,18 @@ def by_cell(ax: Axes, record: Mapping[str, dict], names: Mapping[str, str]) -> N
     """Total variation against the size of a cell, a line a recipe; below, fresh truth."""
     looks = plots.looks(list(names.values()))
     for name, label in names.items():
-        rows = np.array([one["variation"] for one in record[name].values()])  # (seeds, sizes)
+        found = (one for key, one in record.items() if key.startswith(f"{name}/"))
+        rows = np.array([one["variation"] for one in found])  # (seeds, sizes)
         ax.plot(scales.SIZES, rows.mean(0), label=label, **looks[label])
         band = {"color": looks[label]["color"], "alpha": 0.15, "linewidth": 0}
         ax.fill_between(scales.SIZES, rows.min(0), rows.max(0), **band)
-    ax.plot(scales.SIZES, record["truth"], color=ROLES["truth"], linestyle=":", label="truth")
+    ax.plot(
+        scales.SIZES,
+        record["truth"]["variation"],
+        color=ROLES["truth"],
+        linestyle=":",
+        label="truth",
+    )
     ax.set(xscale="log", yscale="log", xlabel="side of a cell (data units)")
     ax.set(ylabel="total variation")
     ax.legend()

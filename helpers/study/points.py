@@ -56,9 +56,10 @@ def first(n: int) -> Tensor:
 
 def recited(x: Tensor, n: int) -> dict:
     """The memorisation metrics of samples (m, 2) against the first n training points."""
-    fresh = gmm5().draws().validation.points[: len(x)]
+    draws = gmm5().draws()
+    train, fresh = draws.train.points[:n], draws.validation.points[: len(x)]
     return {
-        "nearest_training_distance": memorisation.nearest_training_distance(x, first(n)),
-        "authenticity": memorisation.authenticity(x, first(n)),
-        "copying_z": memorisation.copying_z(x, first(n), fresh),
+        "nearest_training_distance": memorisation.nearest_training_distance(x, train),
+        "authenticity": memorisation.authenticity(x, train),
+        "copying_z": memorisation.copying_z(x, train, fresh),
     }

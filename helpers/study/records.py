@@ -2,12 +2,12 @@
 
 An experiment is a number of cells, each a training from one seed and what is measured of it. A
 cell is kept as soon as it is measured, with what it was made of; a making that was killed goes on
-from there, and a cell of other numbers is made anew. The networks themselves are not kept.
+from there, and a cell of another recipe, training or way of measuring is made anew. The networks
+themselves are not kept.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
-from helpers import files, processes, training
+from helpers import files, processes, recipes, runs, training
 from helpers.engine.members import FAST
 from helpers.recipes import Recipe
 from helpers.targets import Target
@@ -50,11 +50,8 @@ def load(name: str) -> dict:
 
 
 def kept(name: str) -> dict:
-    """What is there of a record, perhaps nothing."""
-    try:
-        return load(name)
-    except BadRecord:
-        return {}
+    """What is there of a record, nothing where there is no file; raises BadRecord if damaged."""
+    return load(name) if files.existing("data", "evidence", f"{name}.json").exists() else {}
 
 
 def save(name: str, content: dict) -> Path:
@@ -65,8 +62,14 @@ def save(name: str, content: dict) -> Path:
 
 
 def of_recipe(record: Mapping[str, dict], name: str, metric: str) -> np.ndarray:
-    """A metric of all seeds of a recipe, (seeds,); of a divergence its value, None as infinite."""
+    """A metric of all seeds of a recipe, (seeds,); of a value with its error the value.
+
+    None, which is how a record holds what is not finite, is infinite. Raises BadRecord where the
+    recipe is not in the record.
+    """
     found = [one[metric] for key, one in record.items() if key.startswith(f"{name}/")]
+    if not found:
+        raise BadRecord(f"{name}: not in the record; `python -m helpers evidence` completes it")
     values = [one[0] if isinstance(one, list) else one for one in found]
     return np.array([np.inf if value is None else value for value in values], float)
 
@@ -81,23 +84,26 @@ def complete(
     workers: int = 2,
     say: Say = print,
     device: str = "cpu",
+    version: int = 1,
 ) -> dict:
     """The record of an experiment, cells that are missing or of other numbers made first.
 
     `measure(*work, seeds, device)` trains and returns what was found from each seed. On a CPU each
-    cell is a task of its own; on another device the seeds of one work train as one batch.
+    cell is a task of its own; on another device the seeds of one work train as one batch. Raise
+    `version` when `measure` changes.
     """
-    found = {key: one for key, one in kept(name).items() if _is_of(one, cells.get(key))}
+    there = kept(name)
+    found = {key: there[key] for key in cells if _same(there.get(key), cells[key], version)}
     due = [key for key in cells if key not in found]
     say(f"{name}: {len(due)} of {len(cells)} cells to be made")
-    groups = _together(due, cells) if device != "cpu" else [[key] for key in due]
+    groups = [[key] for key in due] if device == "cpu" else _together(due, cells)
     tasks = [
-        (measure, *cells[keys[0]].work, [cells[key].seed for key in keys], device)
+        (measure, keys, *cells[keys[0]].work, [cells[key].seed for key in keys], device)
         for keys in groups
     ]
-    for keys, results in zip(groups, processes.each(_alone, tasks, workers), strict=True):
+    for keys, results in processes.each(_made, tasks, workers, ordered=False):
         for key, one in zip(keys, results, strict=True):
-            found[key] = {"of": _mark(cells[key]), **one}
+            found[key] = {"of": _of(cells[key], version), **one}
         save(name, {key: found[key] for key in cells if key in found})
         say(f"{name}: {', '.join(keys)}")
     return {key: found[key] for key in cells}
@@ -107,29 +113,59 @@ def _together(due: Iterable[str], cells: Mapping[str, Cell]) -> list[list[str]]:
     return [list(keys) for _, keys in groupby(due, key=lambda key: cells[key].work)]
 
 
-def _alone(measure: Callable, *arguments) -> list[dict]:
+def _made(measure: Callable, keys: list[str], *arguments) -> tuple[list[str], list[dict]]:
     with training.threads(1):
-        return measure(*arguments)
+        return keys, measure(*arguments)
 
 
-def _is_of(one: dict, cell: Cell | None) -> bool:
-    return cell is not None and one.get("of") == _mark(cell)
+def _of(cell: Cell, version: int) -> dict:
+    """What a cell is made of, as a record holds it."""
+    work = [recipes.to_dict(part) if isinstance(part, Recipe) else part for part in cell.work]
+    versions = {"training_version": TRAINING_VERSION, "version": version}
+    return {"work": work, "seed": cell.seed, **versions}
 
 
-def _mark(cell: Cell) -> str:
-    """What a cell is of, in twelve hex digits: its numbers as far as they are special."""
-    parts = [_special(part) if isinstance(part, Recipe) else part for part in cell.work]
-    content = repr((parts, cell.seed, TRAINING_VERSION))
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+def _same(one: dict | None, cell: Cell, version: int) -> bool:
+    """Whether a cell was made of these very numbers; a recipe's words train nothing."""
+    if one is None or one.get("of", {}) | {"work": ()} != _of(cell, version) | {"work": ()}:
+        return False
+    return len(one["of"]["work"]) == len(cell.work) and all(
+        map(_alike, one["of"]["work"], cell.work)
+    )
 
 
-def _special(recipe: Recipe) -> dict:
-    """Those numbers of a recipe that are not their field's default; words train nothing."""
-    named = [f for f in fields(recipe) if f.name not in ("name", "idea")]
-    values = {f.name: getattr(recipe, f.name) for f in named}
-    return {
-        f.name: values[f.name] for f in named if values[f.name] != f.default or f.default is MISSING
-    }
+def _alike(saved, part) -> bool:
+    if not isinstance(part, Recipe):
+        return saved == part
+    try:  # a field that is younger than the record has its default there
+        return replace(recipes.from_dict(saved), name=part.name, idea=part.idea) == part
+    except recipes.BadRecipe:
+        return False
+
+
+def of_runs(
+    name: str, stems: Mapping[str, Path], look: Callable[[Path], dict], workers: int, say: Say
+) -> dict:
+    """The record of what was seen of saved runs, those of other weights than before looked at anew.
+
+    Each is kept as soon as it is seen, with the hash of the weights it is of.
+    """
+    there, weights = kept(name), {k: runs.read_record(stem)["weights"] for k, stem in stems.items()}
+    found = {k: there[k] for k in stems if there.get(k, {}).get("weights") == weights[k]}
+    due = [key for key in stems if key not in found]
+    say(f"{name}: {len(due)} of {len(stems)} runs to be looked at")
+    for key, one in processes.each(
+        _seen, ((look, key, stems[key]) for key in due), workers, ordered=False
+    ):
+        found[key] = {"weights": weights[key], **one}
+        save(name, {key: found[key] for key in stems if key in found})
+        say(f"{name}: {key}")
+    return {key: found[key] for key in stems}
+
+
+def _seen(look: Callable[[Path], dict], key: str, stem: Path) -> tuple[str, dict]:
+    with training.threads(1):
+        return key, look(stem)
 
 
 def fit(
@@ -142,8 +178,11 @@ def fit(
 ) -> list[Networks]:
     """Train a recipe on points (n, d) from each seed; the networks, kept in memory alone.
 
-    `watch(seed, networks, snapshot)` is called after each epoch.
+    `watch(seed, networks, snapshot)` is called after each epoch. Raises BadRecipe for a generator
+    that starts from a decoder, which is a saved run's.
     """
+    if getattr(recipe, "start", ""):
+        raise recipes.BadRecipe(f"{recipe.name}: starts from {recipe.start}; train it as a run")
     seeds, place = list(seeds), training.choose_device(device)
     streams = [stream(seed) for seed in seeds]
     built = [target.networks(recipe, points, one) for one in streams]

@@ -46,7 +46,7 @@ def _row(name: str, group: Sequence[dict], pace: float) -> str:
     most = max(found["modes"])
     all_of_them = f"{found['modes'].count(most)} of {len(group)} seeds"
     modes = f"{most} on {'every seed' if min(found['modes']) == most else all_of_them}"
-    kls = [one["kl"] or one["divergences"]["forward"][0] for one in group]  # null: infinite
+    kls = [one["divergences"]["forward"][0] for one in group]  # null: infinite
     kl = f"{mean(kls):.3f} nats" if None not in kls else "infinite"
     seconds = pace * experiments.named(name).epochs
     variation = mean(one["divergences"]["total_variation"][0] for one in group)

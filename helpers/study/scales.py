@@ -7,14 +7,14 @@ are counted; as many of the truth itself tell what their number alone puts in.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from helpers import experiments, processes, runs
+from helpers import experiments, runs
 from helpers.metrics.density import grid_mass, sampled_grid_mass, total_variation
-from helpers.study import records
-from helpers.study.records import Say
+from helpers.study.records import Say, of_runs
 from helpers.targets import gmm5
 from helpers.training import stream
 
@@ -22,29 +22,27 @@ REACH, FINEST = 8.0, 0.05  # half the side of the square that is counted, and of
 MERGED = (1, 2, 4, 5, 10, 20, 40)  # cells a side to one
 SIZES = tuple(round(FINEST * by, 2) for by in MERGED)
 SAMPLES = 20_000_000
-SEEDS = {"vae": 6, "gan": 6, "vae-best": 10, "gan-best": 10}  # those whose weights are kept
+SEEDS = {"vae": 5, "gan": 5, "vae-best": 5, "gan-best": 10}  # of those whose weights are kept
 
 
 def measured(workers: int, say: Say) -> dict:
-    """The record: {"sizes", "truth", recipe: {seed: {"weights", "variation"}}}."""
-    kept, target = records.kept("scales"), gmm5()
-    found = {"sizes": list(SIZES), "truth": variations(target.sample, seed=0)}
-    for name, seeds in SEEDS.items():
-        old, recipe = kept.get(name, {}), experiments.named(name)
-        stems = {str(seed): runs.stem_of(recipe, target, seed) for seed in range(seeds)}
-        weights = {seed: runs.read_record(stem)["weights"] for seed, stem in stems.items()}
-        due = [s for s in stems if old.get(s, {}).get("weights") != weights[s]]
-        new = processes.each(_of_run, ((stems[seed],) for seed in due), workers)
-        rows = {s: {"weights": weights[s], "variation": v} for s, v in zip(due, new, strict=True)}
-        found[name] = {seed: (old | rows)[seed] for seed in stems}
-        records.save("scales", kept | found)
-        say(f"scales: {name}, seeds {', '.join(due) or 'none'} counted")
-    return found
+    """The record: by `recipe/seedN` the weights, and the total variation at each of SIZES.
+
+    Under "truth" that of as many samples of the truth.
+    """
+    stems = {
+        f"{name}/seed{seed}": runs.stem_of(experiments.named(name), gmm5(), seed)
+        for name, seeds in SEEDS.items()
+        for seed in range(seeds)
+    }
+    truth = {"truth": {"variation": variations(gmm5().sample, seed=99)}}
+    return of_runs("scales", stems, look, workers, say) | truth
 
 
-def _of_run(stem) -> list[float]:
+def look(stem: Path) -> dict:
+    """Total variation of a run's samples at each size."""
     run = runs.read(stem)
-    return variations(run.sample, seed=run.seed)
+    return {"variation": variations(run.sample, seed=run.seed)}
 
 
 def variations(draw: Callable, seed: int, samples: int = SAMPLES) -> list[float]:

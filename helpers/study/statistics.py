@@ -19,7 +19,13 @@ class Difference(NamedTuple):
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Difference of two groups of unrelated seeds, whatever their variances (Welch 1947)."""
+    """Difference of two groups of unrelated seeds, whatever their variances (Welch 1947).
+
+    Raises ValueError unless each has two finite values or more.
+    """
+    for group in (first, second):
+        if len(group) < 2 or not np.isfinite(group).all():
+            raise ValueError(f"{list(group)}: Welch's test needs two finite values or more")
     value = float(np.mean(first) - np.mean(second))
     if np.ptp(first) == np.ptp(second) == 0:  # constants differ for certain, or not at all
         return Difference(value, value, value, float(value == 0))

@@ -40,6 +40,7 @@ def summary(run: runs.Run, scored: bool = True, mapped: bool = True) -> dict:
 
     Raises BadRun where the run's weights are not kept.
     """
+    apart = as_lists(compare(run.model, run.target)) if run.recipe.latent <= 2 else None
     found = {
         "weights": run.record["weights"],
         "tflop": costs.training_flops(run.recipe, run.target) / 1e12,
@@ -48,18 +49,13 @@ def summary(run: runs.Run, scored: bool = True, mapped: bool = True) -> dict:
         "seconds": run.history["seconds"][-1],
         **costs.parameters(run),
         **{k: run.metrics[k] for k in ("share", "weight_kl", "modes", "radius_ratio")},
-        "kl": run.metrics.get("kl"),
-        "divergences": _divergences(run) if run.recipe.latent <= 2 else None,
+        "divergences": apart,
     }
     if scored:
         found["scores"] = scores_of(run)
     if mapped:
         found["latent"] = geometry_of(run.model, run.target)
     return found
-
-
-def _divergences(run: runs.Run) -> dict[str, list[float]]:
-    return as_lists(compare(run.model, run.target))
 
 
 def as_lists(found: Divergences) -> dict[str, list[float]]:

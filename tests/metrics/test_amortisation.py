@@ -75,6 +75,20 @@ def test_moments_of_the_posterior_are_those_of_its_closed_form():
     torch.testing.assert_close((2 * q.log_scale).exp(), spread, rtol=1e-3, atol=1e-5)
 
 
+def test_the_search_gains_nothing_from_a_decoders_kinks():
+    """Scored on as many nodes as it takes; the best is never below the encoder's own."""
+
+    def decoder(z):
+        bent = torch.stack([(4 * z[:, :, 0]).abs(), (3 * z[:, :, 1]).relu()], -1)
+        return Gaussian(bent, torch.tensor([math.log(0.3)]))
+
+    starts = [Gaussian(torch.full((30, 2), 0.3), torch.full((30, 2), -1.0))]
+    q, value = amortisation.best(decoder, X, starts)
+    finer = amortisation.elbo(q, decoder, X, 2 * amortisation.SCORED)
+    assert (value - finer).abs().mean() < 0.02
+    assert (value >= amortisation.elbo(starts[0], decoder, X)).all()
+
+
 def test_the_best_of_several_starts_is_kept(monkeypatch):
     monkeypatch.setattr(amortisation, "STEPS", 1)
     vae, far = model(APART), Gaussian(torch.full((30, 2), 5.0), torch.zeros(30, 2))

@@ -1,10 +1,14 @@
 """A record is made cell by cell, goes on where it was killed, and forgets what has changed."""
 
+import json
+import math
+
 import pytest
 import torch
 from small import recipe, shrink
 
 from helpers import recorder, study, targets
+from helpers.recipes import BadRecipe
 from helpers.study import evidence, records
 from helpers.study.records import BadRecord, Cell
 from helpers.training import stream
@@ -12,7 +16,7 @@ from helpers.training import stream
 TARGET = targets.gmm5()
 
 
-def in_turn(function, tasks, workers):
+def in_turn(function, tasks, workers, ordered=True):
     return (function(*task) for task in tasks)
 
 
@@ -50,7 +54,7 @@ def test_only_what_is_missing_is_made(made):
 def test_what_was_measured_before_a_kill_stays(made, monkeypatch):
     done, complete = made
 
-    def killed(function, tasks, workers):
+    def killed(function, tasks, workers, ordered):
         yield function(*tasks[0])
         raise KeyboardInterrupt
 
@@ -74,18 +78,37 @@ def test_another_device_takes_all_seeds_of_a_work_at_once(made):
     assert [one["value"] for one in found.values()] == [0, 1, 0, 1]
 
 
-def test_a_cell_of_other_numbers_is_made_anew_and_one_of_other_words_is_not(made, monkeypatch):
+OF = records._of(Cell((recipe("gan"), 0.5), 3), 1)
+
+
+@pytest.mark.parametrize(
+    ("work", "seed", "version", "same"),
+    [
+        ((recipe("gan"), 0.5), 3, 1, True),
+        ((recipe("gan", idea="in other words"), 0.5), 3, 1, True),
+        ((recipe("gan", learning_rate=2e-3), 0.5), 3, 1, False),
+        ((recipe("vae"), 0.5), 3, 1, False),
+        ((recipe("gan"), 0.25), 3, 1, False),
+        ((recipe("gan"),), 3, 1, False),
+        ((recipe("gan"), 0.5), 4, 1, False),
+        ((recipe("gan"), 0.5), 3, 2, False),
+    ],
+)
+def test_a_cell_stays_as_long_as_its_numbers_do(work, seed, version, same):
+    kept = json.loads(json.dumps({"of": OF, "value": 1}))
+    assert records._same(kept, Cell(work, seed), version) == same
+
+
+def test_a_younger_field_leaves_cells_as_they_are_and_another_default_does_not():
+    kept = json.loads(json.dumps({"of": OF, "value": 1}))
+    del kept["of"]["work"][0]["floor"]  # as before there was one
+    assert records._same(kept, Cell((recipe("gan"), 0.5), 3), 1)
+    kept["of"]["work"][0]["average"] = 0.5  # what the default was when it was made
+    assert not records._same(kept, Cell((recipe("gan"), 0.5), 3), 1)
+
+
+def test_another_training_makes_every_cell_anew(made, monkeypatch):
     done, complete = made
-    base = recipe("gan")
-    marks = {
-        name: records._mark(Cell((one,), 0))
-        for name, one in {
-            "same": base,
-            "words": recipe("gan", idea="in other words"),
-            "numbers": recipe("gan", learning_rate=2e-3),
-        }.items()
-    }
-    assert marks["same"] == marks["words"] != marks["numbers"]
     complete(CELLS)
     monkeypatch.setattr(records, "TRAINING_VERSION", 0)
     done.clear()
@@ -93,27 +116,61 @@ def test_a_cell_of_other_numbers_is_made_anew_and_one_of_other_words_is_not(made
     assert len(done) == 4
 
 
-def test_a_fit_is_the_training_that_a_run_keeps(monkeypatch):
+@pytest.mark.parametrize(
+    "small", [recipe("gan", sampler="gaussian", activation="relu"), recipe("vae")]
+)
+def test_a_fit_is_the_training_that_a_run_keeps(small, monkeypatch):
     shrink(monkeypatch)
-    small, points = recipe("gan", sampler="gaussian", activation="relu"), TARGET.draws().train
-    epochs = []
-    ((generator, _),) = records.fit(
-        small, TARGET, points.points, [3], watch=lambda *seen: epochs.append(seen[2].epoch)
+    points, epochs = TARGET.draws().train.points, []
+    ((network, *_),) = records.fit(
+        small, TARGET, points, [3], watch=lambda *seen: epochs.append(seen[2].epoch)
     )
     run = recorder.train(small, TARGET, (3,), device="cpu")[0]
     z = torch.randn(5, 2, generator=stream(1))
     torch.testing.assert_close(
-        generator.draw(z, stream(2)), run.model.draw(z, stream(2)), rtol=1e-4, atol=1e-5
+        network.draw(z, stream(2)), run.model.draw(z, stream(2)), rtol=1e-4, atol=1e-5
     )
     assert epochs == [1, 2, 3]
+
+
+def test_a_fit_has_no_run_to_start_from():
+    with pytest.raises(BadRecipe, match="starts from vae-beta-1; train it as a run"):
+        records.fit(recipe("gan-warm", generator=(64, 128)), TARGET, torch.zeros(200, 2), [0])
+
+
+def test_runs_are_looked_at_again_when_their_weights_are_others(monkeypatch):
+    shrink(monkeypatch)
+    made = recorder.train(recipe("gan"), TARGET, (80, 81), device="cpu")
+    stems, seen = {f"gan/seed{run.seed}": run.stem for run in made}, []
+
+    def look(stem):
+        seen.append(stem.name)
+        return {"value": len(seen)}
+
+    monkeypatch.setattr(records.processes, "each", in_turn)
+    silent = (look, 1, lambda line: None)
+    first = records.of_runs("gap", stems, *silent)
+    assert [one["value"] for one in first.values()] == [1, 2]
+    assert records.of_runs("gap", stems, *silent) == first
+    recorder.train(recipe("gan", epochs=1), TARGET, (81,), device="cpu")
+    assert records.of_runs("gap", stems, *silent)["gan/seed81"]["value"] == 3
+    assert seen == ["seed80", "seed81", "seed81"]
+
+
+def test_a_metric_of_a_recipe_is_asked_of_all_its_seeds():
+    record = {"gan/seed0": {"tv": [0.5, 0.1], "share": 0.9}, "gan/seed1": {"tv": [None, None]}}
+    assert records.of_recipe(record, "gan", "tv").tolist() == [0.5, math.inf]
+    with pytest.raises(BadRecord, match=r"vae: not in the record; .* evidence` completes it"):
+        records.of_recipe(record, "vae", "tv")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "3"])
 def test_a_damaged_record_says_how_to_make_it(text):
     records.save("power", {}).write_text(text, encoding="utf-8")
     message = "data/evidence/power.json: missing or damaged; make it with: .* evidence power"
-    with pytest.raises(BadRecord, match=message):
-        records.load("power")
+    for read in (records.load, records.kept):  # a damaged one is not written over
+        with pytest.raises(BadRecord, match=message):
+            read("power")
 
 
 def test_a_record_comes_back_and_what_is_not_finite_is_null():

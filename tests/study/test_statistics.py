@@ -28,6 +28,12 @@ def test_constants_differ_for_certain_or_not_at_all():
     assert welch([5, 5, 5], [4, 4]) == (1, 1, 1, 0)
 
 
+@pytest.mark.parametrize("bad", [[1.0], [1.0, math.inf], [math.nan, 2.0]])
+def test_what_has_no_spread_or_no_mean_is_refused(bad):
+    with pytest.raises(ValueError, match="Welch's test needs two finite values or more"):
+        welch(FIRST, bad)
+
+
 def test_holm_multiplies_by_what_is_left_and_never_falls():
     raw = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5}
     found = holm({name: Difference(0.0, 0.0, 0.0, p) for name, p in raw.items()})
