@@ -20,7 +20,10 @@ LINES = {
 
 
 def samplers(ax: Axes, record: Mapping[str, dict], metric: str, label: str) -> None:
-    """A metric against the discriminator's steps, mean and range of its seeds; VAEs as lines."""
+    """A metric against the discriminator's steps, mean and range of its seeds; VAEs as lines.
+
+    The legend is the caller's: six names need a place of their own.
+    """
     for line, (name, dash, marker) in LINES.items():
         colour = ROLES["GAN"] if line.startswith("sampler") else plots.OTHERS[3]
         rows = np.array([of_recipe(record, f"{line}-{k}", metric) for k in TURNS])  # (3, seeds)
@@ -31,9 +34,7 @@ def samplers(ax: Axes, record: Mapping[str, dict], metric: str, label: str) -> N
         name = f"Gaussian sampler, {objective.upper()}"
         ax.axhline(values.mean(), linestyle=dash, color=ROLES["VAE"], label=name)
         ax.axhspan(values.min(), values.max(), color=ROLES["VAE"], alpha=0.12, linewidth=0)
-    ax.set(xlabel="steps of the discriminator to one", ylabel=label, yscale="log", xticks=TURNS)
-    ax.minorticks_off()
-    ax.legend(fontsize=8)
+    ax.set(xlabel="steps of the discriminator to one", ylabel=label, xticks=TURNS)
 
 
 def discriminator_says(ax: Axes, course: Mapping[str, Sequence], title: str) -> None:

@@ -182,7 +182,7 @@ def test_the_table_of_samplers_shows_the_means_of_its_seeds():
     values = records.of_recipe(record, "sampler-ls-3", "total_variation")
     assert len(values) == 10
     assert lines["Gaussian sampler, least squares"][1] == pytest.approx(values.mean())
-    assert len(ax.get_legend().get_texts()) == 6
+    assert len(ax.get_legend_handles_labels()[1]) == 6
 
 
 def test_the_discriminators_bound_lies_below_the_divergence_it_bounds():
