@@ -23,6 +23,7 @@ from torch import Tensor
 from helpers.targets import GaussianMixture
 
 RESAMPLES = 200  # of the bootstrap
+HALVINGS = 8  # of a grid's step, to find a wall
 REACH = 3.5  # standard deviations of the prior that a map of distortion shows
 Decode = Callable[[Tensor], Tensor]
 
@@ -93,17 +94,17 @@ def border_measure(
     as the Cauchy–Crofton formula says; within 5 % of the truth at any slope of a border.
     """
     return sum(
-        (weight * _prior(middle)).sum().item()
-        for weight, middle, _, _ in _crossings(target, decode, reach, n)
+        (weight * _prior((here + there) / 2)).sum().item()
+        for weight, here, there in _crossings(target, decode, reach, n)
     )
 
 
 def _crossings(
     target: GaussianMixture, decode: Decode, reach: float, n: int
-) -> Iterator[tuple[float, Tensor, Tensor, Tensor]]:
-    """Where neighbours on a latent grid have other owners: weight, places (m, 2), both owners (m,).
+) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Neighbours on a latent grid that have other owners: weight, and both places (m, 2).
 
-    In four directions; the weights make sums over the places integrals along the borders.
+    In four directions; the weights make sums over the pairs integrals along the borders.
     """
     ticks = torch.linspace(-reach, reach, n, dtype=torch.float64)
     z = torch.cartesian_prod(ticks, ticks).view(n, n, 2)
@@ -112,9 +113,8 @@ def _crossings(
         here = np.s_[: n - down, max(0, -right) : n - max(0, right)]
         there = np.s_[down:, max(0, right) : n - max(0, -right)]
         changed = owner[here] != owner[there]
-        middle = ((z[here] + z[there]) / 2)[changed]
         weight = math.pi / 8 * (2 * reach / (n - 1)) / math.hypot(down, right)
-        yield weight, middle, owner[here][changed], owner[there][changed]
+        yield weight, z[here][changed], z[there][changed]
 
 
 def _prior(z: Tensor) -> Tensor:
@@ -132,9 +132,14 @@ def foretold_between(
     line through both means, no less than zero. Borders as in `border_measure`.
     """
     gap, total = gaps(target), 0.0
-    for weight, middle, first, second in _crossings(target, decode, reach, n):
-        steep = distortion(decode, middle.float()).stretch
-        total += (weight * _prior(middle) * gap[first, second] / steep).sum().item()
+    for weight, here, there in _crossings(target, decode, reach, n):
+        first, second = (target.classify(decode(z.float())) for z in (here, there))
+        for _ in range(HALVINGS):  # a wall may be thinner than the grid
+            middle = (here + there) / 2
+            before = (target.classify(decode(middle.float())) == first)[:, None]
+            here, there = torch.where(before, middle, here), torch.where(before, there, middle)
+        steep = distortion(decode, here.float(), step=1e-4).stretch
+        total += (weight * _prior(here) * gap[first, second] / steep).sum().item()
     return total
 
 

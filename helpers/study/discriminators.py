@@ -22,7 +22,7 @@ from helpers.study.records import Cell, Networks, Say, complete, fit
 from helpers.targets import gmm5
 from helpers.training import Snapshot, stream
 
-SEEDS = (0, 6, 7, 8)  # one that keeps all modes from early on, and three that lose some
+SEEDS = (0, 6, 7, 8)  # some that keep all modes, and some that lose one for a while or for good
 EVERY = 10  # epochs
 LOOKED = 5_000  # points a side at each look
 COARSER = 2.0  # than the mesh of the final values

@@ -21,6 +21,7 @@ SCALES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SEEDS = (0, 1)
 RECIPES = {"VAE": "vae-fast", "GAN": "gan-fast"}
 DRAWN = 100_000  # latents
+VERSION = 2  # of how a cell is measured
 
 
 def scaled(scale: float) -> GaussianMixture:
@@ -38,7 +39,7 @@ def measured(workers: int, say: Say, device: str = "cpu") -> dict:
         for scale in SCALES
         for seed in SEEDS
     }
-    return complete("separation", cells, measure, workers, say, device)
+    return complete("separation", cells, measure, workers, say, device, VERSION)
 
 
 def measure(recipe: Recipe, scale: float, seeds: Sequence[int], device: str) -> list[dict]:
