@@ -89,9 +89,12 @@ def leakage(ax: Axes, record: Mapping[str, dict]) -> None:
             ax.scatter(
                 *at, color=ROLES[family], marker=marker, s=36, label=f"{family}, × {scale:g}"
             )
-    low, high = 0.02, 60
-    ax.plot((low, high), (low, high), color=ROLES["truth"], linewidth=1, linestyle="--")
-    ax.set(xscale="symlog", yscale="symlog", xlim=(0, high), ylim=(0, high))
+    ends, ticks = (0, 25), (0, 1, 2, 5, 10, 20)  # linear below one percent
+    ax.plot(ends, ends, color=ROLES["truth"], linewidth=1, linestyle="--", label="as foretold")
+    ax.set(xscale="symlog", yscale="symlog", xlim=ends, ylim=ends)
+    ax.set_xticks(ticks, map(str, ticks))
+    ax.set_yticks(ticks, map(str, ticks))
+    ax.minorticks_off()
     ax.set(xlabel="∫ N(z) D / L over the borders (%)", ylabel="latents that decode between (%)")
     ax.legend(fontsize=7, ncols=2)
 
