@@ -54,9 +54,12 @@ NARROW |= {"batch": 512, "learning_rate": 2e-3}
 # the plain map of the same hidden layers. All take about 5,000 steps of decoder or generator at the
 # assignment's 256 points; a discriminator takes `k` steps to each.
 FLOOR = 0.08  # of the data's scale, which is below the widths of the components: .12 at the least
-STEPS, SHARED = 5_000, {"batch": 256, "floor": FLOOR}
+STEPS = 5_000
 OPPOSED = {"generator": (64, 128), "activation": "relu", "discriminator_norm": "none"}
-SAMPLERS = {"gaussian": {"floor": FLOOR}, "map": {}}  # with what bounds its noise
+SAMPLERS = {
+    "sampler": ("the shared sampler", {"sampler": "gaussian", "floor": FLOOR}),
+    "map": ("a plain map", {}),
+}
 LOSSES = {"ls": "least-squares", "ns": "non-saturating"}
 TURNS = (1, 3, 5)  # of a discriminator to one of its generator
 
@@ -131,22 +134,21 @@ _SAMPLERS = (
             idea=f"the shared sampler by {objective.upper()}",
             objective=objective,
             samples=8 if objective == "iwae" else 1,
-            **FULL | SHARED | {"epochs": passes(STEPS)},
+            **FULL | {"floor": FLOOR, "epochs": passes(STEPS)},
         )
         for objective in ("elbo", "iwae")
     ),
     *(
         GANRecipe(
-            name=f"{'sampler' if sampler == 'gaussian' else sampler}-{loss}-{k}",
-            idea=f"a {sampler} by {objective}, {k} to 1",
-            sampler=sampler,
+            name=f"{kind}-{loss}-{k}",
+            idea=f"{about} by {objective}, {k} to 1",
             objective=objective,
             discriminator_steps=k,
             epochs=passes(STEPS * k),
             average=0.9995,
-            **OPPOSED | bounds,
+            **OPPOSED | values,
         )
-        for sampler, bounds in SAMPLERS.items()
+        for kind, (about, values) in SAMPLERS.items()
         for loss, objective in LOSSES.items()
         for k in TURNS
     ),

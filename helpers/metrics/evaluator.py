@@ -35,18 +35,23 @@ class MixtureEvaluator:
             "cross_entropy": modes.cross_entropy(self.target, x),
         }
 
+    def score(self, x: Tensor) -> dict:
+        """The keys of `watch`, "modes" and "radius_ratio" (k) of samples x (n, 2)."""
+        return self.watch(0, 0, x) | {
+            "modes": modes.modes_covered(self.target, x),
+            "radius_ratio": modes.radius_ratio(self.target, x).tolist(),
+        }
+
     @torch.no_grad()
     def final(self, model: nn.Module, test: Tensor, generator: torch.Generator) -> dict:
         """Scores of SCORED samples, decoder noise included, and a likelihood where there is one.
 
-        The keys of `watch`, "modes", "radius_ratio" (k); of a model with a decoder, whose density
-        is known, those of `exact_likelihood`.
+        The keys of `score`; of a model with a decoder, whose density is known, those of
+        `exact_likelihood` too.
         """
-        x = model.draw(torch.randn(SCORED, model.latent, generator=generator), generator)
-        found = self.watch(0, 0, x) | {
-            "modes": modes.modes_covered(self.target, x),
-            "radius_ratio": modes.radius_ratio(self.target, x).tolist(),
-        }
+        found = self.score(
+            model.draw(torch.randn(SCORED, model.latent, generator=generator), generator)
+        )
         if hasattr(model, "encoder") or (hasattr(model, "decoder") and model.latent <= 2):
             found |= exact_likelihood(model, self.target, test[:COMPARED], generator)
         return found

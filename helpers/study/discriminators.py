@@ -16,9 +16,9 @@ import torch
 from helpers import experiments
 from helpers.metrics import modes
 from helpers.metrics.density import log_density
-from helpers.metrics.divergences import divergences
+from helpers.metrics.divergences import NOISE, divergences
 from helpers.recipes import Recipe
-from helpers.study.records import Cell, Networks, Say, complete, fit
+from helpers.study.records import Networks, Say, complete, fit, grid
 from helpers.targets import gmm5
 from helpers.training import Snapshot, stream
 
@@ -31,8 +31,7 @@ COARSER = 2.0  # than the mesh of the final values
 def measured(workers: int, say: Say, device: str = "cpu") -> dict:
     """The record: of the assignment's GAN from four seeds, the course of a training."""
     recipe = experiments.named("gan")
-    cells = {f"{recipe.name}/seed{seed}": Cell((recipe,), seed) for seed in SEEDS}
-    return complete("discriminators", cells, measure, workers, say, device)
+    return complete("discriminators", grid([(recipe,)], SEEDS), measure, workers, say, device)
 
 
 def measure(recipe: Recipe, seeds: Sequence[int], device: str) -> list[dict]:
@@ -50,7 +49,7 @@ def measure(recipe: Recipe, seeds: Sequence[int], device: str) -> list[dict]:
 @torch.no_grad()
 def look(generator: torch.nn.Module, target, snapshot: Snapshot) -> dict:
     """Divergence of the averaged generator, what the held-out loss says of it, and its modes."""
-    noise = stream(31)
+    noise = stream(NOISE)
     z = torch.randn(LOOKED, generator.latent, generator=noise)
     x = generator.draw(z.to(next(generator.parameters()).device), noise).cpu()
     y = target.draws().test.points[:LOOKED]

@@ -56,10 +56,3 @@ def courses(family: str) -> dict[str, np.ndarray]:
         "within 3σ": np.abs(column["share"] - truth),
         "weights": column["weight_kl"],
     }
-
-
-def time_to(course: np.ndarray, seconds: np.ndarray, least: float) -> np.ndarray:
-    """Seconds until a quality (seeds, epochs + 1) stays below `least`; infinite where it never."""
-    below = np.minimum.accumulate((course < least)[:, ::-1], axis=1)[:, ::-1]  # from there on
-    first = below.argmax(1)
-    return np.where(below.any(1), seconds[first], np.inf)

@@ -22,18 +22,16 @@ from helpers.study import (
 from helpers.study.records import Say
 from helpers.targets import gmm5
 
-MEASURED: dict[str, Callable[[int, Say], dict]] = {
-    "power": lambda workers, say: power_table(gmm5(), workers=workers, say=say),
-    "summaries": summaries.measured,
+MAKERS: dict[str, Callable[[int, Say, str], dict]] = {  # of workers, what reports, and a device
+    "power": lambda workers, say, _: power_table(gmm5(), workers=workers, say=say),
+    "summaries": lambda workers, say, _: summaries.measured(workers, say),
     "baselines": lambda *_: baselines.estimators(gmm5(), gmm5().draws().train.points),
     "benchmark": lambda *_: baselines.benchmark(summaries.TEN, records.kept("benchmark")),
-    "scales": scales.measured,
-    "gap": gap.measured,
+    "scales": lambda workers, say, _: scales.measured(workers, say),
+    "gap": lambda workers, say, _: gap.measured(workers, say),
     "dirac": lambda *_: dirac.measured(),
-    "pace": lambda _, say: summaries.paces(summaries.timed(), gmm5(), say),
-    "efficiency": lambda _, say: efficiency.measured(say),
-}
-TRAINED: dict[str, Callable[[int, Say, str], dict]] = {  # experiments, on any device
+    "pace": lambda workers, say, _: summaries.paces(summaries.timed(), gmm5(), say),
+    "efficiency": lambda workers, say, _: efficiency.measured(say),
     "samplers": samplers.measured,
     "discriminators": discriminators.measured,
     "separation": separation.measured,
@@ -48,9 +46,5 @@ def make(
 
     `device` trains the cells of experiments.
     """
-    for name in names or (*MEASURED, *TRAINED):
-        if name in MEASURED:
-            content = MEASURED[name](workers, say)
-        else:
-            content = TRAINED[name](workers, say, device)
-        say(f"wrote {records.save(name, content)}")
+    for name in names or MAKERS:
+        say(f"wrote {records.save(name, MAKERS[name](workers, say, device))}")

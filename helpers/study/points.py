@@ -4,16 +4,17 @@ All take as many steps: fewer points are only met more often.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from helpers import experiments
 from helpers.metrics import memorisation
 from helpers.recipes import Recipe
-from helpers.study.records import Cell, Say, complete, fit
+from helpers.study.records import Say, complete, fit, grid
 from helpers.study.samplers import scored
-from helpers.targets import SIZES, gmm5
+from helpers.targets import SIZES, GaussianMixture, gmm5
 from helpers.training import stream
 
 NUMBERS = (1_000, 10_000, 100_000)
@@ -24,34 +25,24 @@ DRAWN = 10_000  # samples that are looked up among the training points
 
 def measured(workers: int, say: Say, device: str = "cpu") -> dict:
     """The record: both families from each number of points, three seeds each; and the truth's."""
-    chosen = [experiments.named(name) for name in RECIPES.values()]
-    cells = {
-        f"{recipe.name}/{n}/seed{seed}": Cell((recipe, n), seed)
-        for recipe in chosen
-        for n in NUMBERS
-        for seed in SEEDS
-    }
+    cells = grid(product(map(experiments.named, RECIPES.values()), NUMBERS), SEEDS)
     found = complete("points", cells, measure, workers, say, device)
     return found | {f"truth/{n}": recited(gmm5().sample(DRAWN, stream(60)), n) for n in NUMBERS}
 
 
 def measure(recipe: Recipe, n: int, seeds: Sequence[int], device: str) -> list[dict]:
     """Train from these seeds on n points; scores, and how near samples lie to those points."""
-    target, points = gmm5(), first(n)
-    trained = fit(recipe, target, points.repeat(SIZES[0] // n, 1), seeds, device)
+    target = gmm5()
+    points = target.draws().train.points[:n].repeat(SIZES[0] // n, 1)
+    trained = fit(recipe, target, points, seeds, device)
     return [_found(networks[0], target, n, device) for networks in trained]
 
 
-def _found(model: torch.nn.Module, target, n: int, device: str) -> dict:
+def _found(model: nn.Module, target: GaussianMixture, n: int, device: str) -> dict:
     scores, noise = scored(model, target, device), stream(61)
     with torch.no_grad():
         x = model.draw(torch.randn(DRAWN, model.latent, generator=noise), noise)
     return scores | recited(x, n)
-
-
-def first(n: int) -> Tensor:
-    """The first n training points, (n, 2)."""
-    return gmm5().draws().train.points[:n]
 
 
 def recited(x: Tensor, n: int) -> dict:

@@ -8,7 +8,7 @@ themselves are not kept.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +75,14 @@ def of_recipe(record: Mapping[str, dict], name: str, metric: str) -> np.ndarray:
 
 
 # --------------------------------------------------------------------------------- experiments
+
+
+def grid(works: Iterable[tuple], seeds: Iterable[int]) -> dict[str, Cell]:
+    """Cells by `recipe/value/seedN`; a work is a recipe and plain numbers."""
+    return {
+        "/".join([work[0].name, *map("{:g}".format, work[1:]), f"seed{seed}"]): Cell(work, seed)
+        for work, seed in product(works, seeds)
+    }
 
 
 def complete(
@@ -148,19 +156,25 @@ def of_runs(
 ) -> dict:
     """The record of what was seen of saved runs, those of other weights than before looked at anew.
 
-    Each is kept as soon as it is seen, with the hash of the weights it is of.
+    Each is kept as soon as it is seen, with the hash of the weights it is of. What was seen of a
+    run whose weights are not kept stays as it is.
     """
-    there, weights = kept(name), {k: runs.read_record(stem)["weights"] for k, stem in stems.items()}
-    found = {k: there[k] for k in stems if there.get(k, {}).get("weights") == weights[k]}
-    due = [key for key in stems if key not in found]
-    say(f"{name}: {len(due)} of {len(stems)} runs to be looked at")
+    there = kept(name)
+    weights = {k: runs.read_record(stem)["weights"] for k, stem in stems.items() if _open(stem)}
+    due = [key for key in weights if there.get(key, {}).get("weights") != weights[key]]
+    found = {key: there[key] for key in stems if key in there and key not in due}
+    say(f"{name}: {len(due)} of {len(weights)} runs with weights to be looked at")
     for key, one in processes.each(
         _seen, ((look, key, stems[key]) for key in due), workers, ordered=False
     ):
         found[key] = {"weights": weights[key], **one}
         save(name, {key: found[key] for key in stems if key in found})
         say(f"{name}: {key}")
-    return {key: found[key] for key in stems}
+    return {key: found[key] for key in stems if key in found}
+
+
+def _open(stem: Path) -> bool:
+    return runs.has_weights(stem) and runs.read_record(stem)["complete"]
 
 
 def _seen(look: Callable[[Path], dict], key: str, stem: Path) -> tuple[str, dict]:

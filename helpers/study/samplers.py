@@ -12,20 +12,19 @@ misses, well below a percent, which is in its total variation.
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import nn
 
 from helpers import experiments
 from helpers.experiments import LOSSES, TURNS
-from helpers.metrics import modes
-from helpers.metrics.divergences import compare
-from helpers.metrics.evaluator import SCORED
+from helpers.metrics.divergences import NOISE, compare
+from helpers.metrics.evaluator import SCORED, MixtureEvaluator
 from helpers.recipes import Recipe
-from helpers.study.records import Cell, Say, complete, fit, of_recipe
+from helpers.study.records import Cell, Say, complete, fit, grid, of_recipe
 from helpers.study.statistics import Difference, holm, welch
 from helpers.study.summaries import TEN, as_lists
-from helpers.targets import gmm5
+from helpers.targets import GaussianMixture, gmm5
 from helpers.training import stream
 
-NAME = "samplers"
 # What is compared, in total variation: the first less the second.
 COMPARISONS = {
     **{
@@ -58,13 +57,12 @@ def differences(record: Mapping[str, dict]) -> dict[str, Difference]:
 
 def cells() -> dict[str, Cell]:
     """Every recipe of the experiment from ten seeds, by `recipe/seedN`."""
-    chosen = [experiments.RECIPES[name] for name in experiments.SHARED_SAMPLERS]
-    return {f"{recipe.name}/seed{seed}": Cell((recipe,), seed) for recipe in chosen for seed in TEN}
+    return grid(((experiments.RECIPES[name],) for name in experiments.SHARED_SAMPLERS), TEN)
 
 
 def measured(workers: int, say: Say, device: str = "cpu") -> dict:
     """The record: of each cell share, weights, radii and exact divergences."""
-    return complete(NAME, cells(), measure, workers, say, device)
+    return complete("samplers", cells(), measure, workers, say, device)
 
 
 def measure(recipe: Recipe, seeds: Sequence[int], device: str) -> list[dict]:
@@ -74,17 +72,9 @@ def measure(recipe: Recipe, seeds: Sequence[int], device: str) -> list[dict]:
     return [scored(networks[0], target, device) for networks in trained]
 
 
-def scored(model: torch.nn.Module, target, device: str = "cpu") -> dict:
-    """Share within 3σ, KL of the weights, modes, ratio of radii; divergences with errors."""
-    apart = as_lists(compare(model, target, device))
-    noise = stream(31)
-    model = model.cpu()
+def scored(model: nn.Module, target: GaussianMixture, device: str = "cpu") -> dict:
+    """Scores of 100,000 samples as at the end of a training; divergences with errors."""
+    apart, noise = as_lists(compare(model, target, device)), stream(NOISE)
     with torch.no_grad():
-        x = model.draw(torch.randn(SCORED, model.latent, generator=noise), noise)
-    return {
-        "share": modes.high_quality_fraction(target, x),
-        "weight_kl": modes.mode_kl(target, x),
-        "modes": modes.modes_covered(target, x),
-        "radius_ratio": modes.radius_ratio(target, x).tolist(),
-        **apart,
-    }
+        x = model.cpu().draw(torch.randn(SCORED, model.latent, generator=noise), noise)
+    return MixtureEvaluator(target).score(x) | apart

@@ -5,11 +5,10 @@ that is finer than they are, and leaves blur that is coarser. Twenty million sam
 are counted; as many of the truth itself tell what their number alone puts in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from helpers import experiments, runs
@@ -57,11 +56,3 @@ def merged(mass: Tensor, by: int) -> Tensor:
     """Masses of cells (m, m), by × by of them taken together: (m / by, m / by)."""
     m = len(mass) // by
     return mass.view(m, by, m, by).sum((1, 3))
-
-
-def crossing(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """The least size from which on the first is the nearer; None where it never is for good."""
-    nearer = torch.tensor(first) < torch.tensor(second)
-    last = [i for i, yes in enumerate(nearer.tolist()) if not yes]
-    after = (last[-1] + 1) if last else 0
-    return SIZES[after] if after < len(SIZES) else None

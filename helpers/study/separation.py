@@ -7,13 +7,14 @@ L steep crosses a gap of width D within D / L of latent space.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import torch
 
 from helpers import experiments
 from helpers.metrics import latent, modes
 from helpers.recipes import Recipe
-from helpers.study.records import Cell, Say, complete, fit
+from helpers.study.records import Say, complete, fit, grid
 from helpers.targets import GaussianMixture, gmm5
 from helpers.training import stream
 
@@ -32,13 +33,7 @@ def scaled(scale: float) -> GaussianMixture:
 
 def measured(workers: int, say: Say, device: str = "cpu") -> dict:
     """The record: both families at every scale, two seeds each."""
-    chosen = [experiments.named(name) for name in RECIPES.values()]
-    cells = {
-        f"{recipe.name}/{scale:g}/seed{seed}": Cell((recipe, scale), seed)
-        for recipe in chosen
-        for scale in SCALES
-        for seed in SEEDS
-    }
+    cells = grid(product(map(experiments.named, RECIPES.values()), SCALES), SEEDS)
     return complete("separation", cells, measure, workers, say, device, VERSION)
 
 

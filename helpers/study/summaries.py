@@ -12,7 +12,7 @@ from statistics import median
 import torch
 from torch import nn
 
-from helpers import experiments, processes, recipes, runs, targets
+from helpers import experiments, recipes, runs, targets
 from helpers.metrics import latent
 from helpers.metrics.divergences import Divergences, compare
 from helpers.metrics.scorecard import METRICS, evaluate
@@ -42,7 +42,6 @@ def summary(run: runs.Run, scored: bool = True, mapped: bool = True) -> dict:
     """
     apart = as_lists(compare(run.model, run.target)) if run.recipe.latent <= 2 else None
     found = {
-        "weights": run.record["weights"],
         "tflop": costs.training_flops(run.recipe, run.target) / 1e12,
         "recipe": run.recipe.name,
         "seed": run.seed,
@@ -119,19 +118,9 @@ def _fronts() -> list[recipes.Recipe]:
 
 
 def measured(workers: int, say: records.Say) -> dict:
-    """The summaries, those of runs with other weights than before measured anew."""
-    kept = records.kept("summaries")
-    there = [(r, s) for r, s in studied() if runs.finished(r, gmm5(), s, weights=True)]
-    stems = {key_of(r, s): runs.stem_of(r, gmm5(), s) for r, s in there}
-    weights = {key: runs.read_record(stem)["weights"] for key, stem in stems.items()}
-    due = [key for key in stems if kept.get(key, {}).get("weights") != weights[key]]
-    say(f"{len(due)} of {len(there)} runs with weights to be measured")
-    found = processes.each(_summary, ((stems[key],) for key in due), workers)
-    for key, one in zip(due, found, strict=True):
-        kept[key] = one
-        records.save("summaries", kept)  # a killed making goes on from here
-        say(key)
-    return {key: kept[key] for key in (key_of(r, s) for r, s in studied()) if key in kept}
+    """The record: the summary of every run, `recipe/seedN`."""
+    stems = {key_of(recipe, seed): runs.stem_of(recipe, gmm5(), seed) for recipe, seed in studied()}
+    return records.of_runs("summaries", stems, _summary, workers, say)
 
 
 def key_of(recipe: recipes.Recipe, seed: int) -> str:
@@ -141,8 +130,7 @@ def key_of(recipe: recipes.Recipe, seed: int) -> str:
 
 def _summary(stem: Path) -> dict:
     name = (run := runs.read(stem)).recipe.name
-    with threads(1):
-        return summary(run, scored=name in MANY, mapped=name in (*MANY, *FEW))
+    return summary(run, scored=name in MANY, mapped=name in (*MANY, *FEW))
 
 
 def timed() -> list[recipes.Recipe]:

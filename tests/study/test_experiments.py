@@ -13,7 +13,6 @@ from helpers.metrics import density, divergences
 from helpers.study import (
     dirac,
     discriminators,
-    efficiency,
     figures,
     gap,
     points,
@@ -109,7 +108,7 @@ def test_leakage_is_of_the_models_own_latents(small_sizes):
 
 
 def test_copies_are_recited_and_fresh_points_are_not():
-    copies = points.recited(points.first(1_000), 1_000)
+    copies = points.recited(TARGET.draws().train.points[:1_000], 1_000)
     fresh = points.recited(TARGET.sample(1_000, stream(9)), 1_000)
     assert copies["nearest_training_distance"] == 0
     assert copies["authenticity"] == 0
@@ -149,19 +148,6 @@ def test_a_wider_model_is_seen_at_every_size_that_it_blurs():
     found = scales.variations(blurred, seed=1, samples=200_000)
     own = scales.variations(TARGET.sample, seed=1, samples=200_000)
     assert all(a > 1.5 * b for a, b in zip(found, own, strict=True))
-
-
-def test_the_size_from_which_one_is_nearer():
-    coarse, fine = [3, 2, 1, 1, 1, 1, 1], [2, 2, 2, 2, 2, 2, 2]
-    assert scales.crossing(coarse, fine) == scales.SIZES[2]
-    assert scales.crossing(fine, coarse) is None
-    assert scales.crossing([0] * 7, fine) == scales.SIZES[0]
-
-
-def test_a_quality_is_reached_when_it_is_kept():
-    seconds = np.arange(5.0)
-    course = np.array([[9, 1, 9, 1, 1], [9, 9, 9, 9, 9], [1, 1, 1, 1, 1]])
-    assert efficiency.time_to(course, seconds, 2).tolist() == [3, math.inf, 0]
 
 
 # -------------------------------------------------------------------------- what is committed
