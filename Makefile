@@ -65,7 +65,7 @@ labs: $(READY) ## train what is missing and render the labs on images (half an h
 runs: $(READY) ## train the studies' recipes from seeds 0-4 again where recipe or training changed (an hour)
 	$(PY) -m helpers sweep all --refresh
 
-evidence: $(READY) ## train what the answers rest on where it is missing, and measure it (six hours from nothing)
+evidence: $(READY) ## train what the answers rest on where it is missing, and measure it (hours from nothing)
 	$(PY) -m helpers evidence --train
 
 bench: $(READY) ## measure the speed of training beside the usual loop (five minutes)
