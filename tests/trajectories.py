@@ -9,6 +9,7 @@ writes the new ones.
 """
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +81,10 @@ def write(path: Path, values: dict) -> None:
 
 if __name__ == "__main__":
     write(FILE, {name: trajectory(experiments.named(name)) for name in COVERED})
-    kept = [stem for stem in committed() if runs.has_weights(stem)]
+    listed = subprocess.run(
+        ["git", "ls-files", "data/runs"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.splitlines()  # what was trained here alone is not for others to compare with
+    stems = [(REPOSITORY / name).with_suffix("") for name in sorted(listed)]
+    kept = [stem for stem in stems if runs.has_weights(stem)]
     names = [f"{stem.parent.name}/{stem.name}" for stem in kept]
     write(SAMPLES, {n: sampled(runs.read(s)) for n, s in zip(names, kept, strict=True)})
