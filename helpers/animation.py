@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from math import exp
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from helpers import maps
 from helpers.files import replacing
-from helpers.metrics.modes import high_quality_fraction
+from helpers.metrics.modes import high_quality_fraction, true_fraction
 from helpers.plots import STYLE, component_colours
 from helpers.recipes import Recipe
 from helpers.targets import GaussianMixture, Target
@@ -40,7 +39,6 @@ LAST_FRAME_MS = 2000  # the gif rests on its last picture before it starts again
 STILLS = 6  # epochs in a filmstrip
 CODES: maps.Extent = (-4.0, 4.0, -4.0, 4.0)
 LEGEND_ENTRIES = 10  # more components than these would not fit beside the panels
-TRUTH = 1 - exp(-4.5)  # a plane Gaussian's mass within Mahalanobis distance 3
 
 
 class EncoderFailed(OSError):
@@ -291,7 +289,8 @@ class PlaneScene:
         words = {"va": "top", "fontsize": 13, "color": "#222222"}
         numbers = {**words, "ha": "right", "fontweight": "bold", "zorder": 5}
         pixel = 1 / self.size[0]
-        sentence = f"% of the samples within 3σ of a component (truth {100 * TRUTH:.1f} %)"
+        truth = 100 * true_fraction(self.target)
+        sentence = f"% of the samples within 3σ of a component (truth {truth:.1f} %)"
         self.figure.text(52 * pixel, 0.975, "epoch", **words)
         self.figure.text(246 * pixel, 0.975, sentence, **words)
         return [self.figure.text(x * pixel, 0.975, "", **numbers) for x in (152, 240)]

@@ -89,11 +89,14 @@ _STUDIES = (
         floor=FLOOR,  # and noise whose area cannot vanish leaves no spikes
         average=0.9998,  # of 5,000 steps: the two networks circle each other
         batch=1_024,
-        epochs=passes(3 * 16_000, 1_024),
+        epochs=passes(3 * 24_000, 1_024),
         **OPPOSED,
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **SHORT_VAE),
     VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **SHORT_VAE),
+    VAERecipe(
+        name="vae-full-short", idea="a covariance, as short as σ", variance="full", **SHORT_VAE
+    ),
     VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
     VAERecipe(name="vae-iwae", idea="a tighter bound", **IWAE, **HALF),
     VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
@@ -114,6 +117,15 @@ _STUDIES = (
         discriminator_steps=5,  # Gulrajani et al.
         penalty=0.1,  # in these units a stronger pull towards slope one blurs the modes
         penalty_end=0.1,
+        **SHORT_GAN,
+    ),
+    GANRecipe(
+        name="gan-wgan-gp-10",
+        idea="the same with its paper's penalty",
+        objective="wgan-gp",
+        discriminator_steps=5,
+        penalty=10.0,
+        penalty_end=10.0,
         **SHORT_GAN,
     ),
     GANRecipe(

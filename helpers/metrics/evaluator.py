@@ -47,13 +47,17 @@ class MixtureEvaluator:
         """Scores of SCORED samples, decoder noise included, and a likelihood where there is one.
 
         The keys of `score`; of a model with a decoder, whose density is known, those of
-        `exact_likelihood` too.
+        `exact_likelihood` too; of a VAE "noise_free_share" and "noise_free_modes" as well: noise
+        of σ = 1 reaches modes that no decoded mean is near.
         """
         found = self.score(
             model.draw(torch.randn(SCORED, model.latent, generator=generator), generator)
         )
         if hasattr(model, "encoder") or (hasattr(model, "decoder") and model.latent <= 2):
             found |= exact_likelihood(model, self.target, test[:COMPARED], generator)
+        if hasattr(model, "encoder"):
+            means = self.score(model.decode(torch.randn(SCORED, model.latent, generator=generator)))
+            found |= {f"noise_free_{key}": means[key] for key in ("share", "modes")}
         return found
 
     def line(self, row: dict[str, float]) -> str:

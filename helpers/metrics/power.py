@@ -106,7 +106,7 @@ def power_table(
     target: GaussianMixture,
     n: int = 10_000,
     nulls: int = 100,
-    repeats: int = 10,
+    repeats: int = 50,
     train: int = TRAIN,
     workers: int = 2,
     say: Callable[[str], None] = print,

@@ -5,14 +5,13 @@ both in one process (the record `pace`).
 """
 
 import time
-from statistics import mean, median
+from statistics import median
 
 import numpy as np
 import torch
 
 from helpers import experiments, runs
-from helpers.metrics.evaluator import SCORED
-from helpers.metrics.scorecard import truth_scores
+from helpers.metrics.modes import true_fraction
 from helpers.study import records
 from helpers.study.records import Say
 from helpers.study.summaries import TEN
@@ -44,11 +43,10 @@ def _seconds(draw) -> float:
 def courses(family: str) -> dict[str, np.ndarray]:
     """Seconds (epochs + 1,) and, from each seed, quality by then: (seeds, epochs + 1).
 
-    "within 3σ" is the distance from the share that fresh samples of the truth have on average,
-    "weights" the KL of the modes' weights.
+    "within 3σ" is the distance from the truth's own share, "weights" the KL of the modes' weights.
     """
-    truth = mean(truth_scores(gmm5(), SCORED)["within 3σ"])
     recipe, target = experiments.named(PAIR[family]), gmm5()
+    truth = true_fraction(target)
     histories = [runs.read_record(runs.stem_of(recipe, target, s))["history"] for s in TEN]
     column = {name: np.array([h[name] for h in histories]) for name in ("share", "weight_kl")}
     return {

@@ -5,7 +5,7 @@ from pathlib import Path
 from helpers import experiments, runs
 from helpers.metrics import amortisation
 from helpers.study.records import Say, of_runs
-from helpers.study.sweep import SEEDS
+from helpers.study.summaries import TEN
 from helpers.targets import gmm5
 
 RECIPES = ("vae", "vae-full")
@@ -17,7 +17,7 @@ def measured(workers: int, say: Say) -> dict:
     stems = {
         f"{name}/seed{seed}": runs.stem_of(experiments.named(name), gmm5(), seed)
         for name in RECIPES
-        for seed in SEEDS
+        for seed in TEN
     }
     return of_runs("gap", stems, look, workers, say)
 

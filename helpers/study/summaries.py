@@ -22,8 +22,8 @@ from helpers.targets import GaussianMixture, gmm5
 from helpers.training import stream, threads
 
 TEN = tuple(range(10))
-MANY = ("vae", "vae-fast", "vae-best", "gan", "gan-fast", "gan-best")  # ten seeds
-FEW = ("vae-full", "vae-scale", "gan-cold", "gan-latent-4", "gan-latent-8")  # five
+SCORED = ("vae", "vae-fast", "vae-best", "gan", "gan-fast", "gan-best")
+MAPPED = (*SCORED, "vae-full", "vae-scale", "gan-cold", "gan-latent-4", "gan-latent-8")
 FRONTS = ("vae-front", "vae-front-iwae", "gan-front")
 WIDTHS = (8, 16, 32, 64, 128)
 DRAWN = 100_000  # samples for the scorecard
@@ -109,8 +109,7 @@ def trainings() -> list[Training]:
 
 def studied() -> Iterable[tuple[recipes.Recipe, int]]:
     """The recipes and seeds that have a summary."""
-    pairs = [*product(MANY, TEN), *product(FEW, SEEDS)]
-    return [*((experiments.named(name), seed) for name, seed in pairs), *product(_fronts(), SEEDS)]
+    return [*product(map(experiments.named, MAPPED), TEN), *product(_fronts(), SEEDS)]
 
 
 def _fronts() -> list[recipes.Recipe]:
@@ -130,12 +129,12 @@ def key_of(recipe: recipes.Recipe, seed: int) -> str:
 
 def _summary(stem: Path) -> dict:
     name = (run := runs.read(stem)).recipe.name
-    return summary(run, scored=name in MANY, mapped=name in (*MANY, *FEW))
+    return summary(run, scored=name in SCORED, mapped=name in MAPPED)
 
 
 def timed() -> list[recipes.Recipe]:
     """The recipes whose pace is taken."""
-    return [*map(experiments.named, (*MANY, "vae-full")), *_fronts()]
+    return [*map(experiments.named, (*SCORED, "vae-full")), *_fronts()]
 
 
 def paces(

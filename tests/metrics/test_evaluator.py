@@ -27,6 +27,9 @@ class Autoencoder(torch.nn.Module):
         self.encoder = lambda x: Gaussian(torch.zeros(len(x), 2), torch.zeros(1))
         self.decoder = lambda z: Gaussian(torch.zeros(*z.shape[:-1], 2), torch.zeros(1))
 
+    def decode(self, z):
+        return TARGET.means[:1].float().expand(len(z), 2)
+
 
 def test_scores_of_the_truth_are_the_truths():
     own = MixtureEvaluator(TARGET)
@@ -48,3 +51,5 @@ def test_an_autoencoder_is_also_scored_by_its_likelihood_of_test_points(monkeypa
     assert found["nll"] == pytest.approx(nll, rel=1e-4)
     assert found["kl"] == pytest.approx(nll + TARGET.log_prob(test[:50]).mean().item(), rel=1e-3)
     assert found["nll_by"] == "quadrature"
+    assert found["modes"] == TARGET.k
+    assert (found["noise_free_modes"], found["noise_free_share"]) == (1, 1)  # all at one mean

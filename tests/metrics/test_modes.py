@@ -36,6 +36,16 @@ def test_the_share_within_sigma_is_the_chi_squared_law(sigma):
     assert found == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / N))
 
 
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_the_truths_own_share_is_known(sigma):
+    alone = 1 - math.exp(-(sigma**2) / 2)
+    assert modes.true_fraction(ONE, sigma) == pytest.approx(alone, abs=1e-9)
+    assert modes.true_fraction(APART, sigma) == pytest.approx(alone, abs=1e-9)
+    drawn = modes.high_quality_fraction(gmm5(), gmm5().sample(1_000_000, rng(1)), sigma)
+    assert modes.true_fraction(gmm5(), sigma) == pytest.approx(drawn, abs=2e-3 / sigma**2)
+    assert modes.true_fraction(gmm5(), sigma) > alone  # neighbours overlap
+
+
 def test_a_known_share_of_strays_is_found(truth):
     share = modes.high_quality_fraction(gmm5(), truth)
     x = torch.cat([truth, torch.full((N, 2), 100.0)])
