@@ -51,11 +51,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Metric:
-    """One score: how to read it, on which of `ranges.SCALES` it is near normal, its formula."""
+    """One score: how to read it, on which of `ranges.SCALES` it is near normal, its function."""
 
     name: str  # a key of the committed records
     unit: str
     better: str  # "higher", "lower" or "closer to truth"
+    formula: str  # for a reader, in Markdown; samples x ~ q, fresh truth y ~ p*, training points t
     sees: str  # `helpers.metrics.power` tests it with planted corruptions
     scale: str
     function: Callable[[Evidence], float]
@@ -64,51 +65,67 @@ class Metric:
 # fmt: off
 METRICS = (
     Metric("cross-entropy", "nats", "closer to truth",
+           r"$-\mathbb E_x \log p^*(x)$",
            "strays to where p* is low; falls when samples huddle at the means",
            "plain", lambda e: modes.cross_entropy(e.target, e.x)),
     Metric("nearest training point", "data units", "closer to truth",
+           r"$\mathbb E_x \min_t \lVert x - t \rVert$",
            "copies (too near) and strays (too far); blind to missing modes",
            "plain", lambda e: memorisation.nearest_training_distance(e.x, e.tree)),
     Metric("modes covered", "count", "higher",
+           r"modes with a tenth of the $x$ due to them within 3σ",
            "missing modes; blind to shape and weights",
            "plain", lambda e: modes.modes_covered(e.target, e.x)),
     Metric("within 3σ", "share", "closer to truth",
+           r"share of $x$ with $\min_k d_k(x) \le 3$, $d_k$ Mahalanobis",
            "strays between modes, and tails cut off; blind to missing modes",
            "share", lambda e: modes.high_quality_fraction(e.target, e.x)),
     Metric("mode weight KL", "nats", "lower",
+           r"$\sum_k \hat w_k \log(\hat w_k / w_k)$, $\hat w_k$ the share of mode $k$",
            "wrong proportions of modes; blind to shape within a mode",
            "positive", lambda e: modes.mode_kl(e.target, e.x)),
     Metric("sliced W2", "data units", "lower",
+           r"$(\mathbb E_\theta W_2^2(\theta x, \theta y))^{1/2}$ over directions $\theta$",
            "mass in the wrong place; chance mode counts hide fine shape",
            "positive", lambda e: two_sample.sliced_w2(e.x, e.y, generator=e.generator)),
     Metric("energy distance", "data units", "lower",
+           r"$2E\lVert x-y\rVert - E\lVert x-x'\rVert - E\lVert y-y'\rVert$",
            "any difference, large scales first; dull to fine shape",
            "tailed", lambda e: two_sample.energy_distance(e.x, e.y, e.generator)),
     Metric("recall", "share", "higher",
+           r"share of $y$ in a ball of some $x$ up to its 5th neighbour",
            "real points no sample comes near; one stray can hide a gap",
            "share", lambda e: e.manifold.recall),
     Metric("coverage", "share", "higher",
+           r"share of $y$ whose ball up to its 5th neighbour holds an $x$",
            "real points with no sample in their ball; blind to copies",
            "share", lambda e: e.manifold.coverage),
     Metric("W2", "data units", "lower",
+           r"$(\min_\pi \mathbb E_\pi \lVert x-y\rVert^2)^{1/2}$ over couplings $\pi$",
            "mass in the wrong place, distant mass most; chance mode counts hide fine shape",
            "tailed", lambda e: two_sample.wasserstein(e.x, e.y, 2, e.generator)),
     Metric("W2 within modes", "data units", "lower",
+           r"$(\sum_k w_k W_2^2(x_k, y_k))^{1/2}$, $x_k$ the samples of mode $k$",
            "shape of modes at their own scale; blind to weights",
            "tailed", lambda e: two_sample.w2_within_modes(e.target, e.x, e.y, e.generator)),
     Metric("covariance error by mode", "1", "lower",
+           r"$(\sum_k w_k \lVert \Sigma_k^{-1/2} \hat S_k \Sigma_k^{-1/2} - I\rVert_F^2)^{1/2}$",
            "modes of wrong width or orientation",
            "tailed", lambda e: modes.per_mode_moments(e.target, e.x).covariance_error),
     Metric("between modes", "share", "lower",
+           r"share of $x$ beyond 3σ of all, inside the box of the means",
            "bridges between modes; blind to everything else",
            "share", lambda e: modes.between_modes(e.target, e.x)),
     Metric("classifier accuracy", "share", "closer to truth",
+           r"held-out accuracy of boosted trees, $x$ against $y$",
            "any difference that trees can learn",
            "plain", lambda e: two_sample.c2st_accuracy(e.x, e.y, e.generator)),
     Metric("authenticity", "share", "closer to truth",
+           r"share of $x$ further from its nearest $t$ than that $t$ from its own neighbour",
            "copies of training points; blind to shape",
            "share", lambda e: memorisation.authenticity(e.x, e.tree)),
     Metric("copying z", "standard deviations", "closer to truth",
+           r"Mann–Whitney z of distances to the nearest $t$, $x$ against $y$",
            "copies (below zero) and strays (above)",
            "plain", lambda e: memorisation.copying_z(e.x, e.tree, e.y)),
 )

@@ -1,5 +1,6 @@
-"""Comparing two recipes by their seeds: Welch's test, and Holm's correction for many of them."""
+"""Recipes by their seeds: mean and deviation, Welch's test, Holm's correction for many tests."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+DECIMALS = 5  # beyond these, numbers are written with an exponent
 
 
 class Difference(NamedTuple):
@@ -42,3 +44,14 @@ def holm(found: Mapping[str, Difference]) -> dict[str, Difference]:
         least = max(least, min(1.0, (len(order) - done) * found[name].p))  # never falls
         corrected[name] = found[name]._replace(p=least)
     return {name: corrected[name] for name in found}
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation of finite values, to two digits of the deviation."""
+    mean, deviation = np.mean(values), np.std(values, ddof=1)
+    if deviation == 0:
+        return f"{mean:.4g} ± 0"
+    decimals = max(0, 1 - math.floor(math.log10(deviation)))
+    if decimals > DECIMALS:
+        return f"{mean:.1e} ± {deviation:.1e}"
+    return f"{mean:,.{decimals}f} ± {deviation:,.{decimals}f}"

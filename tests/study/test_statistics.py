@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.study.statistics import Difference, holm, welch
+from helpers.study.statistics import Difference, holm, spread, welch
 
 FIRST, SECOND = [5.1, 4.9, 6.2, 5.6, 5.8], [4.1, 4.4, 3.9]
 
@@ -49,3 +49,18 @@ def test_holm_keeps_the_family_wise_error():
         family = {str(i): welch(rng.normal(size=8), rng.normal(size=8)) for i in range(6)}
         rejected += min(one.p for one in holm(family).values()) < 0.05
     assert rejected / 400 < 0.09
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.46, 0.52], "0.490 ± 0.042"),
+        ([150.0, 166.0], "158 ± 11"),
+        ([9_000.0, 11_000.0], "10,000 ± 1,414"),
+        ([5.0, 5.0], "5 ± 0"),
+        ([0.0, 0.0], "0 ± 0"),
+        ([2e-7, 4e-7], "3.0e-07 ± 1.4e-07"),
+    ],
+)
+def test_a_spread_is_written_to_two_digits_of_its_deviation(values, shown):
+    assert spread(values) == shown
