@@ -21,7 +21,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run labs test test-fast lint unit notebooks runs evidence bench app format clean
+.PHONY: help setup run report labs test test-fast lint unit notebooks runs evidence bench app format clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,9 @@ notebooks: $(READY) unit
 	$(if $(FIRST),$(NBVAL) -n 2 --dist loadscope --junitxml build/first.xml $(FIRST))
 	$(if $(LAST),$(NBVAL) --junitxml build/last.xml $(LAST))
 	$(if $(LABS),FIVE_GAUSSIANS_PRESET=tiny $(NBVAL) -n 2 --dist loadscope --junitxml build/labs.xml $(LABS))
+
+report: $(READY) ## the comparison as a paper, report.pdf, from the rendered notebooks
+	$(PY) -m helpers.study.paper
 
 labs: $(READY) ## train what is missing and render the labs on images (half an hour)
 	$(PY) -m helpers.study.notebooks render $(LABS)

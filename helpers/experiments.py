@@ -171,10 +171,6 @@ _FRONTS = (
         name="vae-front-iwae", idea="the same decoders, a tighter bound", epochs=8, **IWAE, **FRONT
     ),
     GANRecipe(name="gan-front", idea="generators of every width", **GAN_FRONT),
-    *(
-        GANRecipe(name=f"gan-latent-{d}", idea=f"{d} latent dimensions", latent=d, **GAN_FRONT)
-        for d in (4, 8)
-    ),
 )
 _MIXTURES = (
     VAERecipe(

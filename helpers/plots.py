@@ -171,10 +171,10 @@ def matrix(
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.01:
             colour = "white" if share > 0.55 else ROLES["truth"]
-            text = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
+            text = {"ha": "center", "va": "center", "fontsize": 8, "color": colour}
             ax.text(column, row, f"{100 * share:.0f}", **text)
-    ax.set_yticks(range(len(rows)), rows, fontsize=8)
-    ax.set_xticks(range(len(columns)), columns, fontsize=7, rotation=90)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_xticks(range(len(columns)), columns, rotation=90)
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, label=label, shrink=0.6)
 

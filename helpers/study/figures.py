@@ -96,7 +96,7 @@ def leakage(ax: Axes, record: Mapping[str, dict]) -> None:
     ax.set_yticks(ticks, map(str, ticks))
     ax.minorticks_off()
     ax.set(xlabel="∫ N(z) D / L over the borders (%)", ylabel="latents that decode between (%)")
-    ax.legend(fontsize=7, ncols=2)
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
 def by_cell(ax: Axes, record: Mapping[str, dict], names: Mapping[str, str]) -> None:

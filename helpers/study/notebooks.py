@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -28,6 +29,7 @@ from nbformat import NotebookNode
 
 from helpers import claims, files
 from helpers.files import REPOSITORY
+from helpers.study import paper
 
 STORY = ("VAE.ipynb", "GAN.ipynb", "Compare.ipynb")
 LAST = "Compare.ipynb"  # reads what the others leave behind
@@ -35,7 +37,8 @@ STAMP = "five_gaussians"  # our entry in a notebook's metadata
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TIMEOUT = 1800  # seconds for one cell
 LONGEST_CELL = 15  # lines
-LARGEST_FILE = 2  # MB; beyond this GitHub is slow to show a notebook, or refuses
+MOST_IN_A_ROW = 3  # code cells without a word between them
+LARGEST_FILE = 1.5  # MB; beyond this GitHub is slow to show a notebook, or refuses
 LARGEST_LAB = 4  # MB; grids of images take more
 PICTURES = ("image/png", "image/jpeg", "image/gif")  # in base64
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -88,6 +91,8 @@ def problems(path: Path, root: Path = REPOSITORY) -> list[str]:
     book = read(path)
     cells = code_cells(book)
     found = [*_whole(book), *_counts(cells), *_cells(cells), *_file(path, root)]
+    if path.name in STORY:
+        found += _silent(book)
     return [f"{path.name}: {problem}" for problem in found]
 
 
@@ -112,6 +117,14 @@ def _cells(cells: Sequence[NotebookNode]) -> Iterator[str]:
         lines = len(cell.source.strip().splitlines())
         if lines > LONGEST_CELL:
             yield f"code cell {number} has {lines} lines, at most {LONGEST_CELL} are read; split it"
+
+
+def _silent(book: NotebookNode) -> Iterator[str]:
+    """A run of code cells that is too long for a reader to follow without a word."""
+    kinds = groupby(book.cells, key=lambda cell: cell.cell_type)
+    longest = max((len(list(run)) for kind, run in kinds if kind == "code"), default=0)
+    if longest > MOST_IN_A_ROW:
+        yield f"{longest} code cells in a row, at most {MOST_IN_A_ROW} are followed; say more"
 
 
 def _fault(output: NotebookNode) -> str:
@@ -184,6 +197,7 @@ def render(path: Path, timeout: int = TIMEOUT) -> None:
     if path.read_bytes() != before:
         raise RenderFailed(f"{path.name}: edited while it ran, so left as it is; render it again")
     progress.say("done")
+    paper.keep_figures(book, path.stem)
     stamp = {"code": code_hash(book), "minutes": round(progress.minutes, 1)}
     kept = {"kernelspec": KERNEL, "language_info": {"name": "python"}, STAMP: stamp}
     book.metadata = nbformat.from_dict(kept)  # nothing of this machine, no widgets
@@ -200,11 +214,13 @@ def _execute(book: NotebookNode, folder: Path, timeout: int, on_cell_start: Call
         record_timing=False,
         store_widget_state=False,
         on_cell_start=on_cell_start,
-        extra_arguments=["--log-level=ERROR"],  # the terminal shows progress, no kernel's notes
+        # The terminal shows progress, no kernel's notes; figures are drawn as vectors too.
+        extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_formats={'png', 'pdf'}"],
     )
     # A backend chosen for the terminal would silence the notebook's own pictures.
     inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    client.execute(env={**inherited, "OMP_NUM_THREADS": "1"}, cleanup_kc=True)
+    fixed = {"OMP_NUM_THREADS": "1", "SOURCE_DATE_EPOCH": "0"}  # no date in a figure's file
+    client.execute(env={**inherited, **fixed}, cleanup_kc=True)
 
 
 def _cleared(book: NotebookNode) -> NotebookNode:

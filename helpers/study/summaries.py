@@ -23,7 +23,7 @@ from helpers.training import stream, threads
 
 TEN = tuple(range(10))
 SCORED = ("vae", "vae-fast", "vae-best", "gan", "gan-fast", "gan-best")
-MAPPED = (*SCORED, "vae-full", "vae-scale", "gan-cold", "gan-latent-4", "gan-latent-8")
+MAPPED = (*SCORED, "vae-full")
 FRONTS = ("vae-front", "vae-front-iwae", "gan-front")
 WIDTHS = (8, 16, 32, 64, 128)
 DRAWN = 100_000  # samples for the scorecard
@@ -134,7 +134,7 @@ def _summary(stem: Path) -> dict:
 
 def timed() -> list[recipes.Recipe]:
     """The recipes whose pace is taken."""
-    return [*map(experiments.named, (*SCORED, "vae-full")), *_fronts()]
+    return [*map(experiments.named, MAPPED), *_fronts()]
 
 
 def paces(

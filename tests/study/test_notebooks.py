@@ -13,6 +13,7 @@ from helpers.files import REPOSITORY
 from helpers.study import notebooks
 from helpers.study.notebooks import BadNotebook, RenderFailed, code_cells, problems, render
 
+STORY = notebooks.STORY
 COMMITTED = [path.relative_to(REPOSITORY).as_posix() for path in notebooks.listed()]
 
 
@@ -138,8 +139,8 @@ PARTED = "code and output have parted; run `make run`"
         (long_cell(15), []),
         (long_cell(16), ["code cell 2 has 16 lines, at most 15 are read; split it"]),
         (
-            lambda at: at.last.outputs[0].update(text="3" * 2_100_000),
-            ["takes 2.1 MB of at most 2;"],
+            lambda at: at.last.outputs[0].update(text="3" * 1_600_000),
+            ["takes 1.6 MB of at most 1.5;"],
         ),
         (lambda at: at.last.outputs[0].update(text=f"in {at.folder}\n"), ["names a folder of"]),
     ],
@@ -149,6 +150,22 @@ def test_each_fault_is_named(planted, fault, expected):
     assert len(found) == len(expected)
     for complaint, start in zip(found, expected, strict=True):
         assert complaint.startswith(f"Tiny.ipynb: {start}")
+
+
+def test_a_story_says_a_word_after_three_cells(notebook):
+    def told(cells):
+        return [p for p in problems(notebook(*["1"] * cells, name="VAE.ipynb")) if "row" in p]
+
+    assert told(3) == []
+    assert told(4) == ["VAE.ipynb: 4 code cells in a row, at most 3 are followed; say more"]
+
+
+@pytest.mark.parametrize("name", STORY)
+def test_the_argument_is_in_words(name):
+    cells = read(REPOSITORY / name).cells
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    lines = [line for cell in cells if cell.cell_type == "code" for line in cell.source.split("\n")]
+    assert words / sum(map(bool, lines)) > 3.5
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}', None])
