@@ -1,4 +1,8 @@
-"""What pages ask for: the numbers of a recipe. What goes wrong is told in one line."""
+"""What pages ask for: the numbers of a recipe. What goes wrong is told in one line.
+
+A form keeps what was set: Streamlit forgets a field that a page does not show, and everything when
+the page is reloaded, so what the fields hold is put back at every run and kept in a file.
+"""
 
 import contextlib
 import dataclasses
@@ -7,10 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
-from helpers import recipes
+from helpers import files, recipes
 from helpers.app import limits
 
 FAILURES = (ValueError, OSError, ArithmeticError, RuntimeError, MemoryError, LookupError)
+KEPT = "form "  # how the key of a field begins that keeps what was set
 FIXED = {"name", "idea", "family", "domain", "start"}  # what identifies a recipe
 
 
@@ -38,6 +43,35 @@ def head(title: str, sentence: str) -> None:
     st.markdown(sentence)
 
 
+# ----------------------------------------------------------------------- what was set before
+
+
+def remember() -> None:
+    """Put back what the fields of forms held, also before a reload; keep it for the next."""
+    path, state = files.written("build", "app", "form.json"), st.session_state
+    if "remembered" not in state:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            for key, value in files.read_json(path).items():
+                state.setdefault(key, value)
+        state["remembered"] = {}
+    held = {key: state[key] for key in map(str, list(state)) if key.startswith(KEPT)}
+    for key, value in held.items():
+        state[key] = value  # or Streamlit would drop it with its field
+    if held != state["remembered"]:
+        with files.optional():
+            files.write_json(files.output("build", "app", "form.json"), held)
+        state["remembered"] = held
+
+
+def kept(name: str, value, among: Sequence | None = None) -> str:
+    """The key of a field that begins with a value and keeps what is set, if that can be chosen."""
+    key = KEPT + name
+    if among is not None and st.session_state.get(key) not in among:
+        st.session_state[key] = value
+    st.session_state.setdefault(key, value)
+    return key
+
+
 # ----------------------------------------------------------------------- a recipe's numbers
 
 
@@ -47,23 +81,25 @@ def number(recipe: recipes.Recipe, name: str, without: Sequence[str] = ()):
     Returns what was chosen, of options any but some; raises BadRecipe for what cannot be read.
     """
     field = next(f for f in dataclasses.fields(recipe) if f.name == name)
-    value = getattr(recipe, name)
-    words = {"key": f"{recipe.name} {name}", "help": about(field)}
-    label = name.replace("_", " ")
+    value, key = getattr(recipe, name), f"{recipe.name} {name}"
+    label, help = name.replace("_", " "), about(field)
     if field.metadata["options"]:
         among = [option for option in field.metadata["options"] if option not in without]
-        return st.selectbox(label, among, index=among.index(value), **words)
+        return st.selectbox(label, among, key=kept(key, value, among), help=help)
     if isinstance(value, tuple):
-        return widths(name, st.text_input(label, " ".join(map(str, value)), **words))
+        usual = " ".join(map(str, value))
+        return widths(name, st.text_input(label, key=kept(key, usual), help=help))
     if isinstance(value, int):
-        return whole(label, value, **words)
-    found = st.number_input(label, value=value, step=step(value), format="%g", **words)
+        return whole(label, value, help, key)
+    found = st.number_input(
+        label, step=step(value), format="%g", key=kept(key, float(value)), help=help
+    )
     return _given(label, found, value)
 
 
-def whole(label: str, value: int, help: str, **words) -> int:
+def whole(label: str, value: int, help: str, key: str = "") -> int:
     """A field for a whole number. Raises BadRecipe where there is none."""
-    found = st.number_input(label, value=value, step=1, help=help, **words)
+    found = st.number_input(label, step=1, help=help, key=kept(key or label, value))
     return _given(label, found, value)
 
 

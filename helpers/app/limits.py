@@ -1,7 +1,7 @@
 """What the app can train: its targets, and sizes beyond which a laptop would no longer answer."""
 
 from helpers import memory
-from helpers.recipes import WIDTHS
+from helpers.recipes import BOUNDS, WIDTHS
 
 TARGETS = {
     "gmm5": "five Gaussians",
@@ -34,6 +34,9 @@ class BadJob(ValueError):
 
 def check(job) -> None:
     """Raise BadJob for what no laptop can train, BadRecipe for what is no recipe."""
+    for name, value in job.values.items():
+        if name in MOST:
+            _check_size(name, value, MOST[name])
     recipe = job.recipe
     if job.target not in TARGETS:
         raise BadJob(f"target {job.target!r}: choose one of {', '.join(TARGETS)}")
@@ -41,8 +44,6 @@ def check(job) -> None:
         raise BadJob(f"seed = {job.seed}: must be from 0 to {2**63 - 1}")
     if job.images is not None and job.images < IMAGES_LEAST:
         raise BadJob(f"images = {job.images}: must be at least {IMAGES_LEAST}, some to score by")
-    for name, most in MOST.items():
-        _check_size(name, getattr(recipe, name, 1), most)
     points = min(POINTS.get(job.target, 100_000), job.images or 100_000)
     if recipe.batch > points:
         raise BadJob(f"batch = {recipe.batch}: there are {points} points to train on; lower it")
@@ -61,6 +62,6 @@ def check(job) -> None:
 def _check_size(name: str, value: int | tuple[int, ...], most: int) -> None:
     values = value if isinstance(value, tuple) else (value,)
     if max(values, default=0) > most:
-        raise BadJob(f"{name} = {max(values)}: must be at most {most} here; lower it")
+        raise BadJob(f"{name} = {max(values)}: must be from {BOUNDS[name][0]} to {most:,}")
     if not 0 < len(values) <= LAYERS:
-        raise BadJob(f"{name}: {len(values)} layers, must be from 1 to {LAYERS}")
+        raise BadJob(f"{name}: {len(values)} layers; must be from 1 to {LAYERS}")

@@ -29,7 +29,7 @@ from helpers.targets import GaussianMixture, Target
 LOCK = threading.Lock()
 SHARP = 150  # dots an inch
 MARK = {"s": 140, "facecolors": "none", "edgecolors": plots.ROLES["truth"], "linewidth": 1.8}
-MOST = {"plane": 100_000, "images": 400}  # samples to a draw
+MOST = {"plane": 100_000, "images": 2_000}  # samples to a draw
 WAYS = {way.name: way for way in PERTURBATIONS}
 
 
@@ -40,7 +40,7 @@ def sample(run: Run, n: int, seed: int, way: str = "", strength: float = 0.0) ->
     """
     most = MOST[run.target.domain]
     if n is None or not 1 <= n <= most:
-        raise ValueError(f"{n} samples: must be from 1 to {most}")
+        raise ValueError(f"{n} samples: must be from 1 to {most:,}")
     if seed is None or not 0 <= seed < 2**63:
         raise ValueError(f"seed = {seed}: must be a whole number from 0")
     generator = training.stream(seed)

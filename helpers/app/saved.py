@@ -26,6 +26,11 @@ def stems(films: bool = False) -> dict[str, Path]:
     return {n: s for n, s in found.items() if not films or runs.file_of(s, FRAMES).exists()}
 
 
+def filmed(run: Run) -> bool:
+    """Whether what a run's film is drawn from is kept."""
+    return runs.file_of(run.stem, FRAMES).exists()
+
+
 def _in(folder: Path) -> list[Path]:
     every = (path.with_suffix("") for path in folder.glob("seed*.zip"))
     return [stem for stem in every if SEED.fullmatch(stem.name) and runs.has_weights(stem)]
@@ -59,13 +64,23 @@ def choose(label: str = "Run", key: str = "run", films: bool = False) -> Run | N
     name = st.selectbox(label, names, index=index, format_func=title, **words)
     st.session_state[f"chosen {key}"] = name
     if name is None:
-        st.info("No run is chosen yet: choose a saved one above, or train one.")
+        st.info(_nothing(bool(names)))
         if st.button("Train one", type="primary", key=f"train for {key}"):
             st.switch_page("train.py")
         return None
     with forms.one_line():
         return load(name)
     return None
+
+
+def _nothing(some: bool) -> str:
+    """Why there is nothing to see yet, and what to do."""
+    job = st.session_state.get("job")
+    if job and (status := jobs.read(job)).active:
+        where = f" (epoch {status.epoch} of {status.epochs})" if status.epochs else ""
+        return f"{job} is training{where}. This page can show it once it is complete or stopped."
+    more = ", or pick one of the project's" if some else ""
+    return f"Nothing trained yet. Train a model{more}."
 
 
 def title(name: str) -> str:

@@ -56,7 +56,7 @@ class ImageEvaluator:
     def line(self, row: dict[str, float]) -> str:
         """A row of the history in a few words: the KID where it was taken, else the losses."""
         if row.get("kid") is not None:
-            return f"KID {row['kid']:.3g}"
+            return f"KID {row['kid']:.3g} (lower is better; real images ≈ 0)"
         return ", ".join(f"{name} {row[name]:.3g}" for name in row if name in LOSSES)
 
     def _features(self, x: Tensor) -> Tensor:

@@ -57,7 +57,10 @@ PERTURBATIONS = (
     Perturbation("shift", "distance, in prior σ", shift, (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)),
     Perturbation("scale", "factor", scale, (1.0, 1.25, 1.5, 2.0, 3.0, 4.0)),
     Perturbation(
-        "heavy tails", "1 / degrees of freedom", heavy_tails, (0.0, 0.1, 0.2, 0.33, 0.5, 1.0)
+        "heavy tails",
+        "tail weight (0 none, 1 extreme)",
+        heavy_tails,
+        (0.0, 0.1, 0.2, 0.33, 0.5, 1.0),
     ),
     Perturbation(
         "uniform", "share of points replaced", towards_uniform, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -36,11 +36,11 @@ def test_untouched_fields_give_the_recipe_back(name):
 
 def test_help_tells_reason_unit_and_bounds():
     app = shown("gan")
-    assert app.number_input(key="gan epochs").help == (
+    assert app.number_input(key="form gan epochs").help == (
         "1 to 10,000 passes over the training points. The usual value: the assignment's."
     )
-    assert "out their circling" in app.number_input(key="gan average").help
-    assert "Goodfellow" in app.selectbox(key="gan objective").help
+    assert "out their circling" in app.number_input(key="form gan average").help
+    assert "Goodfellow" in app.selectbox(key="form gan objective").help
 
 
 @pytest.mark.parametrize("text", ["", "many", "-3", "1.5", "²", "9" * 5_000])

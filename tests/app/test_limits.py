@@ -26,8 +26,8 @@ def digits(images=40, **values):
 @pytest.mark.parametrize(
     ("job", "complaint"),
     [
-        (a_job(epochs=10_001), "epochs = 10001: must be at most 10000 here"),
-        (a_job(generator=(8, 4_096)), "generator = 4096: must be at most 2048 here"),
+        (a_job(epochs=10_001), "epochs = 10001: must be from 1 to 10,000"),
+        (a_job(generator=(8, 4_096)), "generator = 4096: must be from 1 to 2,048"),
         (a_job(discriminator=()), "discriminator: 0 layers; must be from 1"),
         (a_job("vae-iwae", batch=2_000, samples=64, latent=1_000, **WIDE), "GB of memory"),
         (a_job(batch=100_000, generator=(2_048,) * 3), "GB of memory, at most 2 here; lower"),

@@ -10,7 +10,7 @@ from helpers import experiments
 from helpers.app import jobs, limits
 from helpers.app.pages import compare, navigation, train, watch
 
-from .support import a_job, digits, page, page_of, quick, said, trained
+from .support import a_job, digits, page, page_of, quick, said, trained, written_down
 
 assert quick  # a fixture
 
@@ -33,7 +33,7 @@ def test_train_then_generate(quick, target, family, small):
         next(field for field in kind if field.label == name).set_value(value)
     at.toggle[0].set_value(False).run()
     assert not at.exception
-    assert said(at) == ["No training is shown: start one on the left."]
+    assert said(at) == ["Press **Train** to watch a model learn this picture."]
     at.button(key="start").click().run()
     assert not at.exception
     assert said(at) == []
@@ -51,18 +51,34 @@ def test_train_then_generate(quick, target, family, small):
     ("kind", "name", "value", "complaint"),
     [
         ("number_input", "epochs", 0, "epochs = 0: must be at least 1"),
-        ("number_input", "latent", 10**15, "latent = 1000000000000000: must be from 1 to 10000"),
+        ("number_input", "latent", 10**15, "latent = 1000000000000000: must be from 1 to 1,000"),
         ("number_input", "penalty", 1.0, "give both or neither"),
         ("text_input", "discriminator", "<script>", "give whole numbers"),
     ],
 )
 def test_a_bad_number_is_told_and_nothing_starts(kind, name, value, complaint):
     app = page()
-    getattr(app, kind)(key=f"gan-fast {name}").set_value(value).run()
+    getattr(app, kind)(key=f"form gan-fast {name}").set_value(value).run()
     assert not app.exception
     assert complaint in said(app)[0]
     assert app.button(key="start").disabled
     assert len(app.number_input) > 5  # the other fields stay
+
+
+def test_a_form_keeps_what_was_set_on_other_pages_in_the_other_family_and_after_a_reload():
+    app = page()
+    app.number_input(key="form gan-fast epochs").set_value(17).run()
+    app.segmented_control[1].set_value("vae").run()
+    app.text_input(key="form vae-full encoder").set_value("16 8").run()
+    app.switch_page("generate.py").run()
+    app.switch_page("train.py").run()
+    for seen in (app, page()):  # the second is as after a reload
+        assert not seen.exception
+        assert seen.segmented_control[1].value == "vae"
+        assert seen.text_input(key="form vae-full encoder").value == "16 8"
+        seen.segmented_control[1].set_value("gan").run()
+        assert seen.number_input(key="form gan-fast epochs").value == 17
+        seen.segmented_control[1].set_value("vae").run()
 
 
 @pytest.mark.parametrize("name", ["gan-01234567", "../../../etc/passwd", "<b>"])
@@ -98,7 +114,7 @@ def test_before_anything_is_chosen_a_page_leads_to_training(name):
         assert at.segmented_control[0].options[-1] == watch.OWN
         assert at.get("video")
         return
-    assert said(at)[0].startswith("No run is chosen yet")
+    assert said(at)[0] == "Nothing trained yet. Train a model, or pick one of the project's."
     next(button for button in at.button if button.label == "Train one").click().run()
     assert not at.exception
     assert at.title[0].value == "Train"
@@ -112,14 +128,40 @@ def test_numbers_and_perturbations_of_a_draw(quick):
     for n in (0, -5, 10**9):
         app.number_input[0].set_value(n).run()
         assert not app.exception
-        assert said(app) == [f"{n} samples: must be from 1 to 100000"]
+        assert said(app) == [f"{n} samples: must be from 1 to 100,000"]
     app.number_input[0].set_value(100)
     assert not app.slider
     app.selectbox[1].set_value("scale").run()
-    assert app.slider[0].label == "strength: factor"
+    assert app.slider[0].label == "factor"
     app.slider[0].set_value(4.0).run()
     assert not app.exception
     assert said(app) == []
+
+
+def test_to_draw_again_is_to_draw_from_another_seed(quick):
+    app = page_of("generate", trained(a_job()))
+    assert app.number_input[1].value == 0
+    app.button(key="generate").click().run()
+    assert not app.exception
+    assert app.number_input[1].value == 1
+
+
+def test_the_film_of_a_run_is_the_run_that_was_drawn_from(quick):
+    older, newer = trained(a_job("vae")), trained(a_job())
+    at = page_of("generate", newer)
+    at.selectbox(key="select run").set_value(f"app/{older}").run()
+    next(button for button in at.button if button.label == "Film").click().run()
+    assert not at.exception
+    assert at.title[0].value == "Watch"
+    assert at.selectbox(key="select run").value == f"app/{older}"
+    at = page_of("generate", newer)
+    at.selectbox(key="select run").set_value("gan-mixture@ring8/seed0").run()  # without frames
+    assert "Film" not in [button.label for button in at.button]
+
+
+def test_a_page_says_that_what_it_could_show_is_being_trained(quick):
+    at = page_of("generate", written_down(a_job()))
+    assert said(at)[0].endswith("This page can show it once it is complete or stopped.")
 
 
 # ------------------------------------------------------------------------------------ explore
@@ -199,7 +241,8 @@ def test_two_runs_of_a_target_are_scored(quick, monkeypatch):
 
 def test_image_runs_keep_their_scores_and_two_targets_are_not_compared(quick):
     images, plane = trained(digits()), trained(a_job())
-    at = compared(images, images)
+    fewer = trained(jobs.replace(digits(), images=36))
+    at = compared(images, fewer)
     assert said(at) == []
     assert "held-out images" in at.dataframe[0].value
     assert "their scores are of different targets" in said(compared(images, plane))[0]

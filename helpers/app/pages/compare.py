@@ -36,7 +36,7 @@ def show() -> None:
 
 
 def _scores(left: Run, right: Run) -> None:
-    if left.target.definition() != right.target.definition():
+    if _what(left) != _what(right):
         st.warning(
             f"One learned {left.target.name}, the other {right.target.name}: their scores are of "
             "different targets, so they are not set side by side."
@@ -45,6 +45,11 @@ def _scores(left: Run, right: Run) -> None:
         _stored(left, right)
     else:
         _taken(left, right)
+
+
+def _what(run: Run) -> dict:
+    """What a run learned; of images it does not matter here how many it saw."""
+    return {k: value for k, value in run.target.definition().items() if k != "most"}
 
 
 def _taken(left: Run, right: Run) -> None:

@@ -31,14 +31,19 @@ def show() -> None:
 def _wanted(run) -> tuple:
     """Number, seed, perturbation and its strength."""
     n = st.number_input("samples", value=FIRST[run.target.domain], step=1)
-    seed = st.number_input("seed", value=0, step=1, help="The same seed draws the same samples.")
+    about = "The same seed draws the same samples."
+    seed = st.number_input("seed", step=1, help=about, key=forms.kept("draw", 0))
     name = st.selectbox("Perturbation of the latents", [NONE, *render.WAYS])
     way, strength = render.WAYS.get(name), 0.0
     if way:
         ends = way.strengths[0], way.strengths[-1]
-        strength = st.slider(f"strength: {way.unit}", *ends, way.strengths[2])
-    st.button("Generate", type="primary", key="generate")
+        strength = st.slider(way.unit, *ends, way.strengths[2])
+    st.button("Draw again (a new seed)", type="primary", key="generate", on_click=_another)
     return n, seed, name if way else "", strength
+
+
+def _another() -> None:
+    st.session_state[f"{forms.KEPT}draw"] += 1
 
 
 def _result(run, n: int, seed: int, way: str, strength: float) -> None:
@@ -53,7 +58,9 @@ def _result(run, n: int, seed: int, way: str, strength: float) -> None:
     columns[1].download_button(
         "Picture (.png)", picture, f"{name}.png", "image/png", on_click="ignore", width="stretch"
     )
-    if columns[2].button("Film …", width="stretch", help="The film of its training."):
+    about = "The film of its training."
+    if saved.filmed(run) and columns[2].button("Film", width="stretch", help=about):
+        st.session_state["film"] = True  # of the run that is chosen here
         st.switch_page("watch.py")
 
 

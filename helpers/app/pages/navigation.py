@@ -5,6 +5,8 @@ It lies among the pages: beside a folder called `pages` Streamlit would run thos
 
 import streamlit as st
 
+from helpers.app import forms
+
 PAGES = {  # file: title, icon
     "train": ("Train", ":material/model_training:"),
     "generate": ("Generate", ":material/scatter_plot:"),
@@ -23,6 +25,7 @@ def show() -> None:
     """Show the page that the address names."""
     st.set_page_config(page_title="Two ways to five Gaussians", layout="wide")
     st.html(STYLE)
+    forms.remember()
     pages = [
         st.Page(f"{name}.py", title=title, icon=icon, default=name == "train")
         for name, (title, icon) in PAGES.items()

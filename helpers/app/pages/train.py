@@ -23,10 +23,15 @@ FIRST = {  # the recipe that a choice begins with
     ("gmm5", "gan"): "gan-fast",
 }
 NOT_FOR = {True: ("full",), False: ("bernoulli",)}  # a variance, on images and on the plane
+FAMILIES = (
+    "A **VAE** learns to encode each point as a small cloud of codes and to decode it again; new "
+    "points are decoded from noise. In a **GAN** a generator turns noise into points while a "
+    "discriminator learns to tell them from real ones."
+)
 PLAIN = 4  # times as long, without compiling
 REFRESH = 0.5  # seconds
 STATES = {
-    "starting": "Loading and compiling",
+    "starting": "Starting (about 5 s)",
     "training": "Training",
     "stopping": "Stopping after this epoch",
     "complete": "Complete",
@@ -52,15 +57,17 @@ def show() -> None:
 def _job() -> jobs.Job | None:
     """What the form asks for; None, and a line that says why, where that cannot be trained."""
     what = {"options": list(limits.TARGETS), "format_func": limits.TARGETS.get}
-    target = st.segmented_control("What to learn", default="gmm5", required=True, **what)
+    what["key"] = forms.kept("target", "gmm5", what["options"])
+    target = st.segmented_control("What to learn", required=True, **what)
     kinds = {"options": list(SHOWN), "format_func": str.upper}
-    family = st.segmented_control("Family", default="gan", required=True, **kinds)
+    kinds["key"] = forms.kept("family", "gan", kinds["options"])
+    family = st.segmented_control("Family", required=True, **kinds)
     base = _recipe(target, family)
     values, extras, mistakes = {}, {}, []
     columns = _numbers(base, SHOWN[family], (), values, mistakes)
     with columns[1], forms.one_line(mistakes):
         extras["seed"] = forms.whole("seed", 5, "Of weights and noise.")
-    with st.expander("More numbers"):
+    with st.expander("Advanced settings"):
         _more(base, target, values, extras, mistakes)
     job = jobs.Job(base.name, values, target, **extras)
     with forms.one_line(mistakes):
@@ -91,18 +98,18 @@ def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
             about = "For training, at the most. A few are learned sooner, and by heart."
             extras["images"] = forms.whole("images", 4_500, about)
     about = "Several times faster, after up to half a minute the first time."
-    extras["compiled"] = st.toggle("Compile the steps", value=True, help=about)
+    key = forms.kept("compiled", True)
+    extras["compiled"] = st.toggle("Compile the steps", key=key, help=about)
 
 
 def _recipe(target: str, family: str) -> recipes.Recipe:
     every = experiments.RECIPES.values()
     names = [recipe.name for recipe in every if recipe.family == family and fits(recipe, target)]
     name = st.selectbox(
-        "Recipe to start from",
+        "Preset",
         names,
-        index=names.index(FIRST[target, family]),
         format_func=lambda name: f"{name}: {experiments.named(name).idea}",
-        key=f"recipe {target} {family}",
+        key=forms.kept(f"recipe {target} {family}", FIRST[target, family], names),
     )
     return experiments.named(name)
 
@@ -161,7 +168,9 @@ def _looked_at() -> None:
     with aside:
         _others(name)
     if not name:
-        head.info("No training is shown: start one on the left.")
+        head.info("Press **Train** to watch a model learn this picture.")
+        st.image(_picture(st.session_state[f"{forms.KEPT}target"]), width=520)
+        st.caption(FAMILIES)
         return
     status = jobs.read(name)
     _look_at(name)
@@ -170,10 +179,21 @@ def _looked_at() -> None:
     live(name, status.active)
 
 
+@st.cache_data(max_entries=8, show_spinner="Drawing what is to be learned …")
+def _picture(name: str) -> bytes:
+    """What a model is to learn: points of a target, or images."""
+    from helpers import targets  # they bring PyTorch: not for the form to wait for
+    from helpers.app import render
+
+    target = targets.named(name)
+    seen = target.draws().train.points[:2_000]
+    return render.samples(target, seen[:64] if name in limits.IMAGES else seen)
+
+
 def _others(name: str | None) -> None:
     others = [other for other in jobs.listed() if other != name][:30]
     if others:
-        with st.popover("Earlier ones", width="stretch"):
+        with st.popover("Earlier trainings", width="stretch"):
             for other in others:
                 if st.button(other, key=f"look {other}", type="tertiary"):
                     _look_at(other)
@@ -194,7 +214,9 @@ def _progress(name: str, status: jobs.Status) -> None:
     left = status.left if status.active else None
     share = status.epoch / status.epochs if status.epochs else 0.0
     bar, button = st.columns([5, 1], vertical_alignment="bottom")
-    words = f"{STATES[status.state]} · epoch {status.epoch} of {status.epochs or '…'}"
+    words = STATES[status.state]
+    if status.epochs:
+        words += f" · epoch {status.epoch} of {status.epochs}"
     bar.progress(min(share, 1.0), words + (f", about {duration(left)} left" if left else ""))
     if status.state == "failed":
         forms.complain(status.line)

@@ -19,7 +19,8 @@ def show() -> None:
         "that was trained on this machine.",
     )
     films = _films()
-    first = OWN if st.session_state.get("job") or not films else next(iter(films))
+    asked = st.session_state.pop("film", False) or st.session_state.get("job")
+    first = OWN if asked or not films else next(iter(films))
     chosen = st.segmented_control("Film", [*films, OWN], default=first, required=True)
     with forms.one_line():
         if chosen != OWN:
