@@ -29,6 +29,7 @@ SHORT_VAE = {"epochs": 20, "batch": 512}
 SHORT_GAN = {"epochs": 20}
 # A covariance for every code takes longer to fit, and bears a higher rate.
 FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
+UNIT = {"variance": "unit"}
 HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
 LONGEST = {**FULL, "batch": 512, "epochs": 200}
 # Fronts over widths: many trainings, so short ones; IWAE pays for its eight codes a point.
@@ -93,7 +94,8 @@ _STUDIES = (
         **OPPOSED,
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **SHORT_VAE),
-    VAERecipe(name="vae-scale", idea="one learned σ", variance="scale", **SHORT_VAE),
+    VAERecipe(name="vae-unit", idea="unit variance, as long as a covariance", **FULL | UNIT),
+    VAERecipe(name="vae-scale", idea="one learned σ, likewise", **FULL | {"variance": "scale"}),
     VAERecipe(
         name="vae-full-short", idea="a covariance, as short as σ", variance="full", **SHORT_VAE
     ),

@@ -21,7 +21,7 @@ REACH, FINEST = 8.0, 0.05  # half the side of the square that is counted, and of
 MERGED = (1, 2, 4, 5, 10, 20, 40)  # cells a side to one
 SIZES = tuple(round(FINEST * by, 2) for by in MERGED)
 SAMPLES = 20_000_000
-SEEDS = {"vae": 5, "gan": 5, "vae-best": 5, "gan-best": 10}
+SEEDS = {"vae": 3, "gan": 3, "vae-best": 3, "gan-best": 10}
 
 
 def measured(workers: int, say: Say) -> dict:
