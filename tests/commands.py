@@ -287,7 +287,7 @@ MISTAKES = {
     "sample gan/seed99 -o x.npy": "gan/seed99: not trained from seed 99, only from seed0",
     "sample gan/seed -o x.npy": "not trained from seed 5",
     "sample gan-digits -o x.npy": "not trained from seed 5; python -m helpers train gan-digits",
-    "sample vae-beta-4 -o x.npy": "not trained from seed 5, only from seed0, seed1",
+    "sample vae-front -o x.npy": "not trained from seed 5, only from seed0, seed1",
     "sample bad.zip -o x.npy": "bad.zip: damaged",
     "sample run -o x.npy": "seed5.zip: damaged",
     "sample run/seed5 -o x.npy": "seed5.zip: damaged",

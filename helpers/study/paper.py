@@ -128,8 +128,8 @@ def _shown(cell: NotebookNode) -> str:
 def _markdown(data: dict) -> str:
     if "text/markdown" in data:
         return re.sub(r"^### (.*)", r"## \1 {-}", data["text/markdown"])  # a question, of a section
-    table = re.sub(r"<style.*?</style>", "", data.get("text/html", ""), flags=re.DOTALL)
-    return pypandoc.convert_text(table, PIPES, format="html").strip() if table else ""
+    table = re.search(r"<table.*</table>", data.get("text/html", ""), re.DOTALL)
+    return pypandoc.convert_text(table[0], PIPES, format="html").strip() if table else ""
 
 
 def _nothing(name: str, cell: str) -> str:

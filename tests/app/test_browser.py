@@ -114,6 +114,8 @@ class Page:
 def test_a_training_is_followed_reloaded_stopped_and_drawn_from(server, browser, tmp_path):
     address, process = server
     browser.wait(lambda: browser.driver.get(address) or browser.text())
+    browser.reads("learns to encode each point")  # below the picture of what is to be learned
+    browser.kept("opening")
     name = started(browser)
     first = epoch(browser)
     until(lambda: epoch(browser) > first)

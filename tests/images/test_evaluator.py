@@ -44,7 +44,7 @@ def test_a_score_tells_grey_from_like():
     assert abs(like["kid"]) < 0.2 * grey["kid"]
     assert like["diversity"] == pytest.approx(1, abs=0.1)
     assert grey["detail"] == grey["diversity"] == 0 < like["detail"]
-    assert scores.line(like) == f"KID {like['kid']:.3g}"
+    assert scores.line(like) == f"KID {like['kid']:.3g} (lower is better; real images ≈ 0)"
     row = {"epoch": 3, "seconds": 1.5, "loss": 3.25, "validation_kl": 1, "kid": None}
     assert scores.line(row) == "loss 3.25"
 

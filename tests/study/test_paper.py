@@ -15,7 +15,7 @@ from helpers.study import paper
 from helpers.study.paper import BadReport
 
 ROWS = "<tr><th>model</th><th>nats</th></tr><tr><td>VAE</td><td>0.25</td></tr>"
-TABLE = f"<style>th {{}}</style><table>{ROWS}</table>"
+TABLE = f"<div><style>th {{}}</style><table>{ROWS}</table></div>"
 
 
 def shown(**data):
@@ -43,7 +43,8 @@ def test_an_include_is_what_its_cell_shows(root):
     assert found.startswith("A\n\nSome *prose*.\n\n## Why? {-}\n\nSo: 7.\n\n")
     assert re.search(r"VAE +\| +0\.25", found)
     assert "Heading" not in found
-    assert "{}" not in found
+    assert "th {}" not in found
+    assert ":::" not in found
 
 
 @pytest.mark.parametrize(
