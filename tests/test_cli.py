@@ -106,7 +106,9 @@ def test_help_fits_a_terminal_and_tells_the_values_of_the_recipe_named(words, ca
     assert max(map(len, text.splitlines())) <= 100
     if "gan-best" in words:
         found = " ".join(text.replace("│", " ").split())
-        assert "passes over the training points; the assignment's (default: 495)" in found
+        epochs = experiments.named("gan-best").epochs
+        usual = f"passes over the training points; the assignment's (default: {epochs})"
+        assert usual in found
         assert "one of non-saturating, least-squares, wgan-gp, relativistic" in found
 
 

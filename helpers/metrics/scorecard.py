@@ -129,11 +129,13 @@ METRICS = (
            "copies (below zero) and strays (above)",
            "plain", lambda e: memorisation.copying_z(e.x, e.tree, e.y)),
 )
-# What the assignment and published tables report; the others of DEFAULT are best at seeing some
-# corruption (`power.chosen` of the committed table). EXTRA are neither, and well known.
+# What the assignment and published tables report. DEFAULT has these, every metric that is best at
+# seeing some corruption (`power.chosen` of the committed table), and OTHERS, which are never the
+# best but look at a difference in a way of their own. EXTRA are none of these, and well known.
 REPORTED = ("cross-entropy", "nearest training point", "modes covered", "within 3σ",
             "recall", "coverage")
 # fmt: on
+OTHERS = ("sliced W2", "energy distance", "W2 within modes", "between modes")
 EXTRA = ("W2", "classifier accuracy")
 DEFAULT = tuple(metric for metric in METRICS if metric.name not in EXTRA)
 Watch = Callable[[Sequence[Metric]], Iterable[Metric]]
