@@ -138,7 +138,9 @@ def test_a_summary_of_either_family(name, small_sizes):
     assert found["seconds"] == run.history["seconds"][-1]
     assert set(found["scores"]) == SCORED
     samples = run.sample(300, stream(summaries.STREAMS["samples"]))
-    assert found["scores"]["within 3σ"] == modes.high_quality_fraction(TARGET, samples)
+    assert found["scores"]["between modes"] == modes.between_modes(TARGET, samples)
+    for score, key in summaries.SCORED_BEFORE.items():  # one value to a quantity
+        assert found["scores"][score] == run.metrics[key]
     assert found["latent"]["border measure"] == latent.border_measure(TARGET, run.model.decode)
     assert sum(found["latent"]["region mass"]) == pytest.approx(1, abs=1e-5)
     assert 0 <= found["divergences"]["total_variation"][0] <= 1
