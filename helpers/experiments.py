@@ -29,7 +29,6 @@ SHORT_VAE = {"epochs": 20, "batch": 512}
 SHORT_GAN = {"epochs": 20}
 # A covariance for every code takes longer to fit, and bears a higher rate.
 FULL = {"variance": "full", "epochs": 60, "batch": 256, "learning_rate": 4e-3}
-UNIT = {"variance": "unit"}
 HALF = {**FULL, "epochs": 30}  # eight codes a point: each epoch does more work
 LONGEST = {**FULL, "batch": 512, "epochs": 200}
 # Fronts over widths: many trainings, so short ones; IWAE pays for its eight codes a point.
@@ -94,12 +93,12 @@ _STUDIES = (
         **OPPOSED,
     ),
     VAERecipe(name="autoencoder", idea="no prior, no noise", objective="autoencoder", **SHORT_VAE),
-    VAERecipe(name="vae-unit", idea="unit variance, as long as a covariance", **FULL | UNIT),
+    VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
+    VAERecipe(name="vae-unit", idea="unit variance, likewise", **FULL | {"variance": "unit"}),
     VAERecipe(name="vae-scale", idea="one learned σ, likewise", **FULL | {"variance": "scale"}),
     VAERecipe(
-        name="vae-full-short", idea="a covariance, as short as σ", variance="full", **SHORT_VAE
+        name="vae-full-short", idea="a covariance, a third as long", variance="full", **SHORT_VAE
     ),
-    VAERecipe(name="vae-full", idea="a covariance of its own for every code", **FULL),
     VAERecipe(name="vae-iwae", idea="a tighter bound", **IWAE, **HALF),
     VAERecipe(name="vae-latent-1", idea="a line as latent space", latent=1, **FULL),
     VAERecipe(name="vae-latent-4", idea="more latents than data dimensions", latent=4, **FULL),
@@ -124,10 +123,8 @@ _STUDIES = (
     GANRecipe(
         name="gan-wgan-gp-10",
         idea="the same with its paper's penalty",
-        objective="wgan-gp",
         discriminator_steps=5,
-        penalty=10.0,
-        penalty_end=10.0,
+        **WGAN_GP,
         **SHORT_GAN,
     ),
     GANRecipe(

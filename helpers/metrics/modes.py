@@ -40,12 +40,13 @@ def true_fraction(target: GaussianMixture, sigma: float = 3.0) -> float:
 
     1 − exp(−sigma²/2) about each component's own mean, and what of its rim others catch.
     """
-    radius = sigma + (torch.arange(400, dtype=torch.float64) + 0.5) * 5 / 400
-    angle = (torch.arange(360, dtype=torch.float64) + 0.5) * 2 * math.pi / 360
+    step = 5 / 400  # beyond sigma + 5 there is nothing
+    radius = sigma + (torch.arange(400, dtype=torch.float64) + 0.5) * step
+    angle = torch.arange(360, dtype=torch.float64) * 2 * math.pi / 360
     r, turn = torch.cartesian_prod(radius, angle).unbind(-1)  # (m,) each, rings beyond sigma
     rim = torch.stack([r * turn.cos(), r * turn.sin()], -1) @ target.scale_tril.mT  # (k, m, 2)
     caught, _ = _near(target, (target.means[:, None] + rim).reshape(-1, 2), sigma)
-    mass = r * torch.exp(-r.square() / 2) * (5 / 400) / 360  # (m,), of a standard Gaussian
+    mass = r * torch.exp(-r.square() / 2) * step / 360  # (m,), of a standard Gaussian
     share = caught.view(target.k, -1).double() @ mass  # (k,)
     return 1 - math.exp(-(sigma**2) / 2) + (target.weights @ share).item()
 

@@ -14,6 +14,7 @@ import base64
 import re
 from pathlib import Path
 
+import nbformat
 import pypandoc
 import typst
 from nbformat import NotebookNode
@@ -79,8 +80,6 @@ def filled(text: str, root: Path = REPOSITORY) -> str:
 
 
 def _cells(name: str, root: Path) -> dict[str, NotebookNode]:
-    import nbformat  # which takes a second to load its schema
-
     path = root / f"{name}.ipynb"
     if not path.exists():
         path = root / "labs" / f"{name}.ipynb"
