@@ -14,6 +14,8 @@ TARGETS = {
     "grid25": "twenty-five narrow Gaussians on a grid",
     "digits": "5,000 digits of MNIST, 28 × 28",
     "coloured-mnist": "the same digits in colour, 32 × 32",
+    "avatars": "50,000 pictures in ten styles, 32 × 32, drawn on your machine",
+    "emoji": "4,495 drawings of OpenMoji, 32 × 32",
     "faces": "8,300 comic faces, 64 × 64, drawn on your machine",
     "mnist": "MNIST, from your own files in data/images/mnist",
     "fashion": "Fashion-MNIST, from data/images/fashion",
@@ -197,7 +199,8 @@ _MIXTURES = (
 # On images a layer's width is its number of channels, one layer a halving: 28 → 14 → 7 pixels.
 # A discriminator's convolutions have no norms.
 IMAGE_GAN = {"domain": "images", "discriminator_norm": "none", "activation": "relu"}
-SMALL_VAE = {"domain": "images", "encoder": (16, 32), "decoder": (32, 16), "epochs": 100}
+# An epoch of the digits has 36,000 images: each of 4,000 in nine places.
+SMALL_VAE = {"domain": "images", "encoder": (32, 64), "decoder": (64, 32), "epochs": 40}
 SMALL_VAE |= {"variance": "bernoulli"}
 _DIGITS = (
     *(
@@ -206,12 +209,12 @@ _DIGITS = (
     ),
     GANRecipe(
         name="gan-digits",
-        idea="digits from 8 numbers, by a GAN",
-        latent=8,
-        generator=(32, 16),
-        discriminator=(16, 32),
-        batch=64,  # few images: the more steps an epoch, the better
-        epochs=100,
+        idea="digits from 16 numbers, by a GAN",
+        latent=16,
+        generator=(64, 32),
+        discriminator=(32, 64),
+        batch=64,  # two million images in small batches: steps are what makes digits readable
+        epochs=60,
         **IMAGE_GAN,
     ),
 )

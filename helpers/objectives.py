@@ -99,6 +99,14 @@ def zero_centred(discriminator: Network, x: Tensor) -> Tensor:
     return 0.5 * input_gradient(discriminator, x).square().sum(-1).mean()
 
 
+def first(x: Tensor, share: float) -> Tensor:
+    """The first rows of x (n, ...), that share of them; at least one.
+
+    A penalty on a part of a batch estimates the same mean at a part of the cost.
+    """
+    return x[: max(1, round(share * len(x)))]
+
+
 @dataclass(frozen=True)
 class NonSaturating:
     """Cross-entropy of real against fake; G maximises log D(G(z)) (Goodfellow et al. 2014)."""
@@ -136,13 +144,14 @@ class WassersteinGP:
     """Difference of means; slopes between real and fake held near one (Gulrajani et al. 2017)."""
 
     unit: ClassVar[str] = "score"
+    share: float = 1.0  # of the batch that the penalty looks at
 
     def discriminator(
         self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
         on_real, on_fake = logits(discriminator, real, fake)
         between = mix * real + (1 - mix) * fake  # mix is (n, 1), uniform on [0, 1]
-        slope = (input_gradient(discriminator, between).square().sum(-1) + 1e-12).sqrt()
+        slope = (input_gradient(discriminator, first(between, self.share)).square().sum(-1) + 1e-12).sqrt()
         return (on_fake - on_real).mean() + weight * (slope - 1).square().mean()
 
     def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
@@ -154,12 +163,14 @@ class Relativistic:
     """A fake against a real partner (Jolicoeur-Martineau 2019), R1 and R2 (Huang et al. 2024)."""
 
     unit: ClassVar[str] = "nats"
+    share: float = 1.0  # of the batch that the penalty looks at
 
     def discriminator(
         self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
         on_real, on_fake = logits(discriminator, real, fake)
-        penalty = zero_centred(discriminator, real) + zero_centred(discriminator, fake)
+        seen = (first(points, self.share) for points in (real, fake))
+        penalty = sum(zero_centred(discriminator, points) for points in seen)
         return softplus(on_fake - on_real).mean() + weight * penalty
 
     def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
@@ -181,4 +192,6 @@ BY_NAME = {
 def build(recipe):
     """The objective that a recipe names, ready to call."""
     kind = BY_NAME[recipe.objective]
-    return kind(recipe.samples) if recipe.family == "vae" else kind()
+    if recipe.family == "vae":
+        return kind(recipe.samples)
+    return kind(recipe.penalty_share) if recipe.penalty else kind()

@@ -29,6 +29,7 @@ BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "discriminator_steps": (1, 10_000),
     "penalty": (0, 1e6),
     "penalty_end": (0, 1e6),
+    "penalty_share": (0.01, 1),
     "frozen": (0, 100),
     "leak": (0, 1),
     "floor": (0, 1),
@@ -193,6 +194,9 @@ class GANRecipe(Recipe):
     )
     penalty: float = choice(0.0, "strength of the gradient penalty at the start")
     penalty_end: float = choice(0.0, "and at the end")
+    penalty_share: float = choice(
+        1.0, "all of it; a part estimates the same mean and costs less", "of the batch it looks at"
+    )
     start: str = choice("", "a VAE recipe whose trained decoder the generator starts from")
     frozen: int = choice(
         0, "all learn; more keep what a decoder has learned", "first layers kept as started"
@@ -214,6 +218,11 @@ class GANRecipe(Recipe):
             raise BadRecipe(
                 f"penalty = {self.penalty:g}: {self.objective} has none; leave it out, or give "
                 f"objective {' or '.join(PENALISED)}"
+            )
+        if self.penalty_share < 1 and not self.penalty:
+            raise BadRecipe(
+                f"penalty_share = {self.penalty_share:g}: there is no penalty; leave it out, or "
+                "give penalty and penalty_end with it"
             )
         if not self.penalty and self.objective == "wgan-gp":
             raise BadRecipe(

@@ -111,6 +111,9 @@ class Recorder:
         held_out = {f"validation_{name}": value for name, value in snapshot.validation.items()}
         row = {"epoch": snapshot.epoch, "seconds": snapshot.seconds}
         watched = self._watched(snapshot.epoch, snapshot.probe["samples"])
+        if watched and snapshot.latest and self.target.domain == "images":
+            latest = self._watched(snapshot.epoch, self.probe(snapshot.latest)["samples"])
+            watched |= {f"latest_{name}": latest[name] for name in ("kid", "fid")}
         return row | snapshot.losses | held_out | watched
 
     def _watched(self, epoch: int, samples: Tensor) -> dict[str, float]:

@@ -108,6 +108,7 @@ class Step:
     names: tuple[str, ...]  # of the losses
     model: nn.Module  # what a user samples from
     settings: Settings
+    latest: nn.Module | None = None  # what learns, where `model` is its average
 
     def parts(self) -> dict:
         """All that changes in training, each with a state_dict."""
@@ -176,7 +177,7 @@ class GANStep(Step):
 
     def __init__(self, generator, discriminator, objective, settings: Settings, like=None):
         self.model, self.discriminator = generator, discriminator
-        self.generator = copy.deepcopy(generator)
+        self.generator = self.latest = copy.deepcopy(generator)
         self.objective, self.settings = objective, settings
         of = [network.parameters() for network in (discriminator, self.generator)]
         self.adams = [torch.optim.Adam(weights, betas=settings.betas) for weights in of]
@@ -229,6 +230,7 @@ class Snapshot:
     losses: Losses  # None where no step of the epoch had that loss
     validation: Losses
     probe: dict[str, Tensor]
+    latest: nn.Module | None  # the model as its last step left it, where `step.model` is an average
     seconds: float  # spent training so far, without what the caller does between snapshots
     checkpoint: Callable[[], dict]  # the whole state to resume from; ask before the next epoch
 
@@ -303,8 +305,13 @@ class Engine(NamedTuple):
     train_all: Callable[..., Iterator[dict[int, Snapshot]]]
 
     def build(self, recipe, networks: Sequence[tuple[nn.Module, ...]]) -> list[Step]:
-        """The steps of a recipe's members, given the networks of each."""
-        kind, parts = self.steps[recipe.family], (objectives.build(recipe), settings(recipe))
+        """The steps of a recipe's members, given the networks of each.
+
+        On a CPU, networks for images take plain steps: compiling convolutions gains nothing there.
+        """
+        convolutions = recipe.domain == "images" and next(networks[0][0].parameters()).is_cpu
+        kind = (PLAIN if convolutions else self).steps[recipe.family]
+        parts = objectives.build(recipe), settings(recipe)
         first = kind(*networks[0], *parts)
         alike = {} if getattr(recipe, "frozen", 0) else {"like": first}  # constants differ
         return [first, *(kind(*other, *parts, **alike) for other in networks[1:])]
@@ -352,6 +359,7 @@ def look(step, validation, still, generator, probe, epoch, losses, seconds) -> S
         losses=losses,
         validation=step.validate(validation, *still, weight=weight),
         probe=probe(step.model),
+        latest=step.latest,
         seconds=seconds,
         checkpoint=partial(make_checkpoint, step, generator, epoch, seconds),
     )

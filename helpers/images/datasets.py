@@ -5,7 +5,7 @@ rows of pixels, one dimension a pixel.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from helpers import memory
-from helpers.images import models
+from helpers.images import drawn, models
 from helpers.images.readers import BadImages, Images
 from helpers.images.sources import FOLDER, SOURCES
 from helpers.targets import DATA_SEED, Draws, Labelled
@@ -23,6 +23,7 @@ from helpers.targets import DATA_SEED, Draws, Labelled
 ALL = 1_000_000  # more images than any set has
 NAME = re.compile(rf"(?P<source>{'|'.join(SOURCES)})(-(?P<size>\d+)(-(?P<most>\d+))?)?")
 BYTES = 10  # a number of an image takes while it is read: as bytes, as float32, once more each
+HELD_OUT = 1_000  # images for scores that are worth showing, if they are a fifth at most
 FEWEST = 6  # held-out images; the balls of precision and recall reach to a fifth neighbour
 LARGEST = 1_024  # pixels a side
 
@@ -95,11 +96,18 @@ class ImageDataset:
     def draws(self, seed: int = DATA_SEED) -> Draws:
         """Training, validation and test images as flat rows with labels; raises BadImages.
 
-        A tenth is held out where the source has no test set of its own; one half of what is held
-        out is to watch a training by, the other to score its end. Labels are zero where there are
-        none.
+        A tenth is held out where the source has no test set of its own, of small sets up to a
+        fifth; one half of what is held out is to watch a training by, the other to score its end.
+        Labels are zero where there are none.
         """
         return _draws(self, seed)
+
+    def options(self, part: str, seed: int = DATA_SEED) -> dict[str, Tensor]:
+        """What the avatars of a part of `draws` were drawn with beside their style: (n,) by name."""
+        found = SOURCES[self.source].read(self.source, self.size, _enough(self))
+        numbers = _numbers(self, found, seed)[Draws._fields.index(part)]
+        known = torch.tensor([drawn.options(i) for i in numbers.tolist()])  # (n, options)
+        return dict(zip(drawn.OPTIONS, known.T, strict=True))
 
     def networks(self, recipe, points: Tensor, generator: torch.Generator) -> tuple[nn.Module, ...]:
         """A fresh VAE alone, or a generator and a discriminator; `points` are not looked at."""
@@ -116,9 +124,20 @@ class ImageDataset:
                 f"{count} held-out images: too few to score by; give {FEWEST} or more, so 20 times "
                 "as many pictures in all, or --images 30"
             )
-        from helpers.images.evaluator import ImageEvaluator  # takes a second to import
+        from helpers.images import classifier  # takes a second to import
+        from helpers.images.evaluator import ImageEvaluator
 
-        return ImageEvaluator(self.shape, draws.validation.points)
+        return ImageEvaluator(self.shape, draws, classifier.of(self.whole) if self.classes else None)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that a classifier is trained on; none where there is no such."""
+        return SOURCES.get(self.source, FOLDER).classes
+
+    @property
+    def whole(self) -> "ImageDataset":
+        """The dataset with all of its images."""
+        return replace(self, most=ALL)
 
     def scene(self):
         """The empty scene of a training's film."""
@@ -129,40 +148,52 @@ class ImageDataset:
 
 @lru_cache(maxsize=2)
 def _draws(dataset: ImageDataset, seed: int) -> Draws:
-    # So many images in all that a tenth can be held out; None means every one there is.
-    enough = 4 * dataset.most if dataset.most < ALL else None
-    found = SOURCES.get(dataset.source, FOLDER).read(dataset.source, dataset.size, enough)
-    shown = min(enough or ALL, len(found.labels))
-    needed = BYTES * shown * dataset.dimensions
-    memory.check(
-        needed, f"{shown:,} images of {dataset.name}", "give fewer (--images) or smaller ones"
-    )
-    numbers = _split(dataset, found, enough, torch.Generator().manual_seed(seed))
+    source = SOURCES.get(dataset.source, FOLDER)
+    found = source.read(dataset.source, dataset.size, _enough(dataset))
+    numbers = _numbers(dataset, found, seed)
     every, sizes = torch.cat(numbers), [len(part) for part in numbers]
+    copies = (2 * source.shift + 1) ** 2
+    needed = BYTES * (len(every) + (copies - 1) * sizes[0]) * dataset.dimensions
+    memory.check(
+        needed, f"{len(every):,} images of {dataset.name}", "give fewer (--images) or smaller ones"
+    )
     images = _resized(found.pixels(every), dataset.size).float().div_(127.5).sub_(1)
-    points = images.flatten(1)  # (n, c · h · w)
-    parts = zip(points.split(sizes), found.labels[every].split(sizes), strict=True)
-    return Draws(*(Labelled(*part) for part in parts))
+    parts = zip(images.split(sizes), found.labels[every].split(sizes), strict=True)
+    train, *held_out = (Labelled(part.flatten(1), labels) for part, labels in parts)
+    moved = _moved(dataset.fold(train.points), source.shift).flatten(1)  # (n · copies, c · h · w)
+    return Draws(Labelled(moved, train.components.repeat(copies)), *held_out)
 
 
-def _split(
-    dataset: ImageDataset, found: Images, enough: int | None, generator: torch.Generator
-) -> tuple[Tensor, ...]:
+def _enough(dataset: ImageDataset) -> int | None:
+    """So many images in all that some can be held out; None means every one there is."""
+    return 4 * dataset.most if dataset.most < ALL else None
+
+
+def _numbers(dataset: ImageDataset, found: Images, seed: int) -> tuple[Tensor, ...]:
     """The numbers of the images to train, validate and test on, shuffled."""
+    generator, enough = torch.Generator().manual_seed(seed), _enough(dataset)
     n = len(found.labels) - found.test
     total = min(enough or n, n)
     if total < 2:
         raise BadImages(f"{dataset.name}: {total} image; expected 2 or more, some to hold out")
-    tenth = max(1, total // 10)
+    few = max(1, total // 10, min(HELD_OUT, total // 5))
     train = torch.randperm(n, generator=generator)
     if not found.test:
-        train, held_out = train[tenth:total], train[:tenth]
+        train, held_out = train[few:total], train[:few]
     else:
         held_out = n + torch.randperm(found.test, generator=generator)
         if enough:
-            train, held_out = train[: total - tenth], held_out[:tenth]
+            train, held_out = train[: total - few], held_out[:few]
     half = len(held_out) // 2
     return tuple(part[: dataset.most] for part in (train, held_out[:half], held_out[half:]))
+
+
+def _moved(images: Tensor, by: int) -> Tensor:
+    """Images (n, c, h, w) on black, and copies moved by up to so many pixels each way."""
+    height, width = images.shape[2:]
+    wide = pad(images, (by,) * 4, value=-1.0)
+    ways = sorted(range(2 * by + 1), key=lambda at: abs(at - by))  # those not moved come first
+    return torch.cat([wide[..., y : y + height, x : x + width] for y in ways for x in ways])
 
 
 def _resized(images: Tensor, size: int) -> Tensor:

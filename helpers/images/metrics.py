@@ -95,11 +95,11 @@ def kid(real: Tensor, fake: Tensor, generator: torch.Generator, subsets: int = 1
 
 
 def image_scores(
-    real: Tensor, fake: Tensor, reference: Tensor, generator: torch.Generator
+    real: Tensor, fake: Tensor, reference: Tensor, generator: torch.Generator, name: str = FEATURES
 ) -> dict[str, dict[str, float]]:
     """Scores of `fake` and of `reference` against `real`; reference is other real images, held out.
 
-    All are features (n, d) by EfficientNet-Lite0, whose name every score bears: FID, KID and its
+    All are features (n, d) by one network, whose name every score bears: FID, KID and its
     error, precision, recall, density and coverage. All sides are thinned to the smallest, so
     `reference` is what a perfect model would score. Raises ValueError if it is the real images
     themselves.
@@ -109,7 +109,7 @@ def image_scores(
     n = min(len(side) for side in (real, fake, reference))
     truth, fake, reference = (thin(side, n, generator) for side in (real, fake, reference))
     sides = {"fake": fake, "reference": reference}
-    return {name: _scores(truth, x, generator) for name, x in sides.items()}
+    return {side: _scores(truth, x, generator, name) for side, x in sides.items()}
 
 
 def nearest(train: Tensor, x: Tensor) -> Tensor:
@@ -146,13 +146,15 @@ def bits_per_dimension(nll_nats: float, dimensions: int) -> float:
     return nll_nats / (dimensions * math.log(2))
 
 
-def _scores(real: Tensor, x: Tensor, generator: torch.Generator) -> dict[str, float]:
+def _scores(
+    real: Tensor, x: Tensor, generator: torch.Generator, name: str
+) -> dict[str, float]:
     """Every score of features x (n, d) against real ones (n, d)."""
     distance = kid(real, x, generator)
     manifold = precision_recall_density_coverage(x, real, generator=generator)
     scores = {"FID": fid(real, x), "KID": distance.value, "KID error": distance.error}
     scores |= manifold._asdict()
-    return {f"{score} ({FEATURES})": value for score, value in scores.items()}
+    return {f"{score} ({name})": value for score, value in scores.items()}
 
 
 def _subset_moments(
