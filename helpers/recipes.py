@@ -14,6 +14,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replac
 
 BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
     "latent": (1, 10_000),
+    "dense": (0, 10_000),
     "epochs": (1, math.inf),
     "batch": (2, math.inf),
     "learning_rate": (1e-12, 1),
@@ -69,6 +70,9 @@ class Recipe:
     epochs: int = choice(250, "the assignment's", "passes over the training points")
     batch: int = choice(256, "the assignment's for its GAN", "points")
     learning_rate: float = choice(1e-3, "then down to zero along half a cosine")
+    dense: int = choice(
+        0, "none; on images a layer between latents and convolutions bends what they span", "units"
+    )
     floor: float = choice(
         0.0, "none; noise whose area cannot vanish leaves the density no spikes", "data's scale"
     )

@@ -18,7 +18,8 @@ from helpers.training import PLAIN, Engine, Snapshot, stream
 PROBE_SEED = 17  # the noise that every film and every curve of quality looks at
 CHECKPOINT = ".checkpoint.zip"
 PARTS = ("identity", "state", "rows", "frames")  # of a checkpoint
-SAVE_EVERY = 25  # epochs; what a killed process can cost
+SAVE_EVERY = 25  # epochs; what a killed process can cost,
+SAVE_SECONDS = 60  # or so long a time of training, where epochs are long
 
 
 class Probe:
@@ -54,7 +55,7 @@ class Recorder:
             for snapshot in train(step, ..., probe=recorder.probe):
                 recorder.keep(snapshot)
 
-    Every 25 epochs all that the training needs to go on is saved in one file. The run itself is
+    Every 25 epochs or each minute all that the training needs to go on is saved in one file. The run itself is
     written when the training is complete, so that a finished run stays until its successor is;
     when the block is left before, what was reached is written unless a finished run is there.
     """
@@ -79,6 +80,7 @@ class Recorder:
         untrained = self._watched(0, self.probe(networks[0])["samples"])
         self.rows: list[dict] = [{"epoch": 0, "seconds": 0.0, **untrained}]
         self.frames: list[dict[str, Tensor]] = []
+        self.saved = 0.0  # seconds of training when all was saved last
         self.kept: dict | None = None  # state and weights after an epoch, until the run is saved
 
     def __enter__(self):
@@ -94,7 +96,7 @@ class Recorder:
             self.save_run()
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Take up one snapshot; save every 25 epochs, and the run at its end."""
+        """Take up one snapshot; save all now and then, and the run at its end."""
         state, weights = snapshot.checkpoint(), self._weights()
         points = {name: values[: self.probe.filmed] for name, values in snapshot.probe.items()}
         self.frames.append({name: values.half() for name, values in points.items()})
@@ -104,8 +106,9 @@ class Recorder:
         if self.complete:
             self.save_run()
             self.kept = None
-        elif snapshot.epoch % SAVE_EVERY == 0:
+        elif snapshot.epoch % SAVE_EVERY == 0 or snapshot.seconds - self.saved > SAVE_SECONDS:
             self.save_checkpoint()
+            self.saved = snapshot.seconds
 
     def _row(self, snapshot: Snapshot) -> dict:
         held_out = {f"validation_{name}": value for name, value in snapshot.validation.items()}
@@ -298,7 +301,7 @@ def _left(stem: Path, mine: str, resume: bool) -> dict | None:
     if resume:
         return interrupted(stem, mine)
     if whose := foreign(stem, mine):
-        print(f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY}", flush=True)
+        print(f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY} or before", flush=True)
     return None
 
 

@@ -19,7 +19,7 @@ from helpers.images.models import Shape, conv_down, initialise
 CHANNELS = (16, 32, 64, 64)  # a layer a halving, until 4 to 7 pixels are left
 FEATURES = 64
 SURE = 0.8  # probability of a class from which on an image counts as readable
-STEPS, BATCH, RATE = 1_200, 128, 2e-3  # a minute at the most
+STEPS, BATCH, RATE = 3_000, 128, 2e-3  # half a minute
 AT_ONCE = 500  # images
 SCALED = 2_000  # images that fix the scale of the features
 

@@ -53,9 +53,11 @@ class PixelNorm(nn.Module):
 
 
 def conv_down(
-    shape: Shape, channels: Sequence[int], out: int, activation: nn.Module
+    shape: Shape, channels: Sequence[int], out: int, activation: nn.Module, dense: int = 0
 ) -> nn.Sequential:
-    """Flat images to `out` numbers: halving convolutions, then a linear layer.
+    """Flat images to `out` numbers: halving convolutions, then a linear layer, or two.
+
+    Of two, `dense` units lie between.
 
     Raises BadNetwork where the image cannot be halved that often.
     """
@@ -63,18 +65,27 @@ def conv_down(
     layers = [nn.Unflatten(1, shape)]  # (n, c · h · w) to (n, c, h, w)
     for width_in, width_out in pairwise((shape[0], *channels)):
         layers += [nn.Conv2d(width_in, width_out, **KERNEL), activation]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * core**2, out))
+    widths = (channels[-1] * core**2, *[dense] * bool(dense), out)
+    linear = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), activation)]
+    return nn.Sequential(*layers, nn.Flatten(), *linear[:-1])
 
 
 def conv_up(
-    shape: Shape, channels: Sequence[int], latent: int, activation: nn.Module, norm: bool
+    shape: Shape,
+    channels: Sequence[int],
+    latent: int,
+    activation: nn.Module,
+    norm: bool,
+    dense: int = 0,
 ) -> nn.Sequential:
     """`latent` numbers to flat images, values unbounded: the way of `conv_down` back.
 
     Raises BadNetwork as `conv_down` does.
     """
     core = smallest(shape, len(channels))
-    layers = [nn.Linear(latent, channels[0] * core**2), nn.Unflatten(1, (channels[0], core, core))]
+    layers = [nn.Linear(latent, dense), *[PixelNorm()] * norm, activation] if dense else []
+    layers += [nn.Linear(dense or latent, channels[0] * core**2)]
+    layers += [nn.Unflatten(1, (channels[0], core, core))]
     layers += [PixelNorm()] * norm + [activation]
     for width_in, width_out in pairwise(channels):
         layers += [nn.ConvTranspose2d(width_in, width_out, **KERNEL)]
@@ -97,9 +108,9 @@ def smallest(shape: Shape, halvings: int) -> int:
 class ConvEncoder(nn.Module):
     """q(z | x) of flat images: (n, pixels) to a Gaussian over (n, latent)."""
 
-    def __init__(self, shape: Shape, channels: Sequence[int], latent: int):
+    def __init__(self, shape: Shape, channels: Sequence[int], latent: int, dense: int = 0):
         super().__init__()
-        self.net = conv_down(shape, channels, 2 * latent, nn.ReLU())
+        self.net = conv_down(shape, channels, 2 * latent, nn.ReLU(), dense)
 
     def forward(self, x: Tensor) -> Gaussian:
         mean, log_variance = self.net(x).chunk(2, -1)
@@ -113,10 +124,12 @@ class ConvDecoder(nn.Module):
     is a tanh, so in [-1, 1] as the pixels are.
     """
 
-    def __init__(self, shape: Shape, channels: Sequence[int], latent: int, variance: str):
+    def __init__(
+        self, shape: Shape, channels: Sequence[int], latent: int, variance: str, dense: int = 0
+    ):
         super().__init__()
         self.variance = variance
-        self.net = conv_up(shape, channels, latent, nn.ReLU(), norm=False)
+        self.net = conv_up(shape, channels, latent, nn.ReLU(), norm=False, dense=dense)
         log_scale = torch.zeros(1)
         if variance == "scale":
             self.log_scale = nn.Parameter(log_scale)
@@ -148,10 +161,11 @@ class ConvGenerator(nn.Module):
         latent: int,
         activation: str = "relu",
         norm: bool = True,
+        dense: int = 0,
     ):
         super().__init__()
         self.latent = self.inputs = latent
-        self.net = conv_up(shape, channels, latent, ACTIVATIONS[activation](), norm)
+        self.net = conv_up(shape, channels, latent, ACTIVATIONS[activation](), norm, dense)
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.tanh(self.net(z))
@@ -168,9 +182,9 @@ class ConvGenerator(nn.Module):
 class ConvDiscriminator(nn.Module):
     """One logit an image: (n, pixels) to (n,)."""
 
-    def __init__(self, shape: Shape, channels: Sequence[int]):
+    def __init__(self, shape: Shape, channels: Sequence[int], dense: int = 0):
         super().__init__()
-        self.net = conv_down(shape, channels, 1, nn.LeakyReLU(0.2))
+        self.net = conv_down(shape, channels, 1, nn.LeakyReLU(0.2), dense)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)[..., 0]
@@ -208,8 +222,8 @@ def build_vae(recipe, shape: Shape, generator: torch.Generator) -> tuple[ImageVA
     """
     if recipe.variance == "full":
         raise BadNetwork("variance = full: for the plane; on images take unit, scale or bernoulli")
-    encoder = ConvEncoder(shape, recipe.encoder, recipe.latent)
-    decoder = ConvDecoder(shape, recipe.decoder, recipe.latent, recipe.variance)
+    encoder = ConvEncoder(shape, recipe.encoder, recipe.latent, recipe.dense)
+    decoder = ConvDecoder(shape, recipe.decoder, recipe.latent, recipe.variance, recipe.dense)
     for network in (encoder, decoder):
         initialise(network.net, generator)
     return (ImageVAE(encoder, decoder, recipe.latent),)
@@ -222,7 +236,8 @@ def build_gan(
     if recipe.sampler != "map":
         raise BadNetwork("sampler = gaussian: for the plane; on images take map")
     norm = recipe.generator_norm == "pixel"
-    network = ConvGenerator(shape, recipe.generator, recipe.latent, recipe.activation, norm)
+    sizes = recipe.generator, recipe.latent, recipe.activation, norm, recipe.dense
+    network = ConvGenerator(shape, *sizes)
     discriminator = ConvDiscriminator(shape, recipe.discriminator)
     for each in (network, discriminator):
         initialise(each.net, generator)

@@ -74,6 +74,7 @@ def sweep(
     scheduler: str = "",
     refresh: bool = False,
     engine: Engine = FAST,
+    device: str = "cpu",
 ) -> Iterator[str]:
     """Do what is missing; yields a line for each training as it ends, in no fixed order.
 
@@ -88,15 +89,15 @@ def sweep(
     for later in (False, True):
         stage = [one for one in waiting if bool(getattr(one.recipe, "start", "")) == later]
         with _cluster(scheduler if stage else ""):
-            yield from _stage(stage, 0 if scheduler else workers, refresh, engine)
+            yield from _stage(stage, 0 if scheduler else workers, refresh, engine, device)
 
 
-def _stage(stage: list[Training], workers: int, refresh: bool, engine: Engine) -> Iterator[str]:
+def _stage(stage: list[Training], workers: int, *options) -> Iterator[str]:
     """Do independent trainings side by side; those that a dead process leaves are begun anew."""
     left, deaths = dict(enumerate(stage)), 0
     parent, call = os.getpid() if workers else None, joblib.delayed(processes.apart)
     while left:
-        jobs = [call(parent, _numbered, n, work, one, refresh, engine) for n, one in left.items()]
+        jobs = [call(parent, _numbered, n, work, one, *options) for n, one in left.items()]
         try:
             with _processes(min(workers, len(left))):
                 for number, line in joblib.Parallel(return_as="generator_unordered")(jobs):
@@ -117,13 +118,15 @@ def _numbered(number: int, work: Callable, *arguments) -> tuple[int, str]:
     return number, work(*arguments)
 
 
-def work(training: Training, refresh: bool = False, engine: Engine = FAST) -> str:
+def work(
+    training: Training, refresh: bool = False, engine: Engine = FAST, device: str = "cpu"
+) -> str:
     """Train what is lacking, in one pass; says what it did."""
     missing = training.missing(refresh)
     label = f"{training.recipe.name}, seeds {', '.join(map(str, training.seeds))}"
     if not missing:
         return f"{label}: there already"
-    options = {"device": "cpu", "engine": engine}
+    options = {"device": device, "engine": engine}
     train = partial(recorder.train, training.recipe, training.target, missing, **options)
     try:
         train(resume=True)
