@@ -21,7 +21,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run report labs test test-fast lint unit notebooks runs evidence bench app format clean
+.PHONY: help setup run report labs test test-fast lint unit notebooks labs-train runs evidence bench app format clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -62,7 +62,10 @@ notebooks: $(READY) unit
 report: $(READY) ## the comparison as a paper, report.pdf, from the rendered notebooks
 	$(PY) -m helpers.study.paper
 
-labs: $(READY) ## train what is missing and render the labs on images (half an hour)
+labs-train: $(READY) ## train what the labs on images load where it is missing (hours; goes on where it was)
+	$(PY) -m helpers labs $(LAB) $(if $(PRESET),--preset $(PRESET)) $(if $(DEVICE),--device $(DEVICE)) $(if $(ON),--on $(ON))
+
+labs: $(READY) ## render the labs from the committed runs (ten minutes)
 	$(PY) -m helpers.study.notebooks render $(LABS)
 
 runs: $(READY) ## train the studies' recipes from seeds 0-4 again where recipe or training changed (an hour)

@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers list|train|sample|evaluate|film|sweep|evidence|bench|app`.
+"""The command line: `python -m helpers COMMAND`, of which `--help` lists all.
 
 A command is a function, its flags are the function's parameters, and `train` has one for every
 number of its recipe: tyro makes them, with their help. Whatever a user can get wrong ends in one
@@ -427,6 +427,28 @@ def evidence(
     evidence.make(names, workers, partial(print, flush=True), place)
 
 
+def labs(
+    names: Names = (),
+    preset: str = "laptop",
+    on: Annotated[str, arg(help="another set of images, or a folder, than the lab's own")] = "",
+    workers: Workers = 2,
+    device: Annotated[str, arg(help="to train on: cpu, cuda, mps or auto")] = "cpu",
+) -> None:
+    """Train what the labs on images load, where it is missing; killed, it goes on where it was."""
+    from helpers import training
+    from helpers.study import labs, sweep
+
+    for name in names:
+        if name not in labs.PLANS:
+            raise BadCommand(f"{name}: no such lab; choose of {', '.join(labs.PLANS)}")
+    chosen = [labs.Lab.named(name, preset, on) for name in names or labs.PLANS]
+    todo = [one for lab in chosen for one in lab.trainings()]
+    print(f"{sum(len(t.missing()) for t in todo)} of {len(todo)} runs to be trained", flush=True)
+    place = str(training.choose_device(device))
+    for line in sweep.sweep(todo, workers, device=place):
+        print(line, flush=True)
+
+
 def bench(rounds: Annotated[Count, arg(help="of each loop")] = 7, json: Json = False) -> None:
     """Measure how fast training is, beside the usual loop."""
     from helpers.study import benchmark
@@ -446,5 +468,5 @@ def app(
     main.serve(port, browser)
 
 
-_FUNCTIONS = (train, sample, evaluate, film, sweep, evidence, bench, app)
+_FUNCTIONS = (train, sample, evaluate, film, sweep, evidence, labs, bench, app)
 COMMANDS = {"list": list_all} | {function.__name__: function for function in _FUNCTIONS}

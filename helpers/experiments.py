@@ -330,7 +330,7 @@ class Preset:
 
 
 _PRESETS = (
-    Preset("tiny", "seconds, to see that all runs", 0.25, 2, 32, images=128, compiled=False),
+    Preset("tiny", "seconds, to see that all runs", 0.25, 2, 32, images=64, compiled=False),
     Preset("laptop", "minutes on two cores"),
     Preset("gpu", "the published sizes, for a GPU", 4.0),
 )

@@ -151,7 +151,9 @@ class WassersteinGP:
     ) -> Tensor:
         on_real, on_fake = logits(discriminator, real, fake)
         between = mix * real + (1 - mix) * fake  # mix is (n, 1), uniform on [0, 1]
-        slope = (input_gradient(discriminator, first(between, self.share)).square().sum(-1) + 1e-12).sqrt()
+        slope = (
+            input_gradient(discriminator, first(between, self.share)).square().sum(-1) + 1e-12
+        ).sqrt()
         return (on_fake - on_real).mean() + weight * (slope - 1).square().mean()
 
     def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:

@@ -303,7 +303,9 @@ def _left(stem: Path, mine: str, resume: bool) -> dict | None:
     if resume:
         return interrupted(stem, mine)
     if whose := foreign(stem, mine):
-        print(f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY} or before", flush=True)
+        print(
+            f"{whose.partition(';')[0]}; it is replaced at epoch {SAVE_EVERY} or before", flush=True
+        )
     return None
 
 

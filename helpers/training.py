@@ -230,9 +230,9 @@ class Snapshot:
     losses: Losses  # None where no step of the epoch had that loss
     validation: Losses
     probe: dict[str, Tensor]
-    latest: nn.Module | None  # the model as its last step left it, where `step.model` is an average
     seconds: float  # spent training so far, without what the caller does between snapshots
     checkpoint: Callable[[], dict]  # the whole state to resume from; ask before the next epoch
+    latest: nn.Module | None = None  # the model as its last step left it, beside its average
 
 
 def nothing(model: nn.Module) -> dict[str, Tensor]:
@@ -359,9 +359,9 @@ def look(step, validation, still, generator, probe, epoch, losses, seconds) -> S
         losses=losses,
         validation=step.validate(validation, *still, weight=weight),
         probe=probe(step.model),
-        latest=step.latest,
         seconds=seconds,
         checkpoint=partial(make_checkpoint, step, generator, epoch, seconds),
+        latest=step.latest,
     )
 
 

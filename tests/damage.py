@@ -24,7 +24,7 @@ from small import recipe
 from helpers import files, recorder, runs, samples, targets
 from helpers.app import jobs
 from helpers.cli import FAILURES
-from helpers.images import readers, sources
+from helpers.images import drawn, readers
 from helpers.metrics import scorecard
 
 FREE = object()  # what a reader gives back need not be what lay there, but must pass its checks
@@ -153,8 +153,8 @@ def _arrays(folder: Path) -> Iterator[Kind]:
     points.write_bytes(saved(np.random.default_rng(0).normal(size=(50, 2))))
     yield Kind("samples", points, lambda: samples.read(points).shape[1], exact=False)
     faces = folder / "faces.npz"
-    np.savez_compressed(faces, faces=np.arange(192, dtype=np.uint8).reshape(4, 3, 4, 4))
-    yield Kind("faces", faces, lambda: _listed(sources._kept(faces, (4, 3, 4, 4))))
+    np.savez_compressed(faces, pictures=np.arange(192, dtype=np.uint8).reshape(4, 3, 4, 4))
+    yield Kind("faces", faces, lambda: _listed(drawn.kept(faces, (4, 3, 4, 4))))
     pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
     plain = folder / "idx"
     plain.write_bytes(idx_bytes(pixels))

@@ -38,7 +38,7 @@ BASE = Settings(epochs=3, batch=5, rate=linear(1, 0), weight=linear(0, 6))
 class Notes:
     """A step that writes down what it is given; its losses are a function of the call's number."""
 
-    names = ("loss", "other")
+    names, latest = ("loss", "other"), None
 
     def __init__(self, losses=lambda call: {"loss": 0.0}, **values):
         self.model, self.calls, self.losses = nn.Identity(), [], losses

@@ -144,7 +144,15 @@ def test_the_history_starts_untrained_and_has_a_row_an_epoch(recorder):
     }
 
 
-def test_every_25_epochs_all_that_training_needs_is_saved_in_one_file(recorder):
+def test_where_epochs_are_long_all_is_saved_each_minute(recorder):
+    keep(recorder, *range(1, 16))  # of four seconds each
+    assert names_beside(recorder.stem) == []
+    keep(recorder, 16, 17)
+    assert taken_up(recorder_of(recorder.recipe)) == {"epoch": 16, "seconds": 64.0}
+
+
+def test_every_25_epochs_all_that_training_needs_is_saved_in_one_file(recorder, monkeypatch):
+    monkeypatch.setattr("helpers.recorder.SAVE_SECONDS", 1_000)
     keep(recorder, *range(1, 25))
     assert names_beside(recorder.stem) == []
     keep(recorder, 25, 26)

@@ -127,12 +127,15 @@ class ImageDataset:
         from helpers.images import classifier  # takes a second to import
         from helpers.images.evaluator import ImageEvaluator
 
-        return ImageEvaluator(self.shape, draws, classifier.of(self.whole) if self.classes else None)
+        return ImageEvaluator(
+            self.shape, draws, classifier.of(self.whole) if self.classes else None
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that a classifier is trained on; none where there is no such."""
-        return SOURCES.get(self.source, FOLDER).classes
+        """Names of the classes that a classifier tells apart; none at another than the usual size."""
+        source = SOURCES.get(self.source, FOLDER)
+        return source.classes if self.size == source.size else ()
 
     @property
     def whole(self) -> "ImageDataset":

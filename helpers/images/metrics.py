@@ -146,9 +146,7 @@ def bits_per_dimension(nll_nats: float, dimensions: int) -> float:
     return nll_nats / (dimensions * math.log(2))
 
 
-def _scores(
-    real: Tensor, x: Tensor, generator: torch.Generator, name: str
-) -> dict[str, float]:
+def _scores(real: Tensor, x: Tensor, generator: torch.Generator, name: str) -> dict[str, float]:
     """Every score of features x (n, d) against real ones (n, d)."""
     distance = kid(real, x, generator)
     manifold = precision_recall_density_coverage(x, real, generator=generator)

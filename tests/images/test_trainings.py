@@ -30,7 +30,7 @@ def test_a_run_on_images_is_kept_read_back_scored_and_filmed(written, name):
     again = runs.read(run.stem)
     assert again.target == DATASET
     assert run.stem.parent.name == f"{recipe.name}@digits-8-40"
-    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+    z = torch.randn(5, recipe.latent, generator=torch.Generator().manual_seed(1))
     assert torch.equal(again.model.decode(z), run.model.decode(z))
     assert len(run.history["kid"]) == 3
     assert set(run.metrics) == {"fake", "reference"}

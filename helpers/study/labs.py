@@ -1,0 +1,75 @@
+"""The labs on images: what each trains, on which images, and how its notebook comes by it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from helpers import experiments, recorder, runs, targets
+from helpers.engine.members import FAST
+from helpers.images.datasets import ImageDataset
+from helpers.study.sweep import Training
+from helpers.training import PLAIN
+
+PRESET, IMAGES = "FIVE_GAUSSIANS_PRESET", "FIVE_GAUSSIANS_IMAGES"  # what the environment may name
+SEED = 5
+SEEDS = (5, 6, 7)
+
+
+class Plan(NamedTuple):
+    """What a lab trains: recipes by their seeds, on images of a set."""
+
+    source: str
+    recipes: dict[str, tuple[int, ...]]
+
+
+PLANS = {
+    "digits": Plan(
+        "digits",
+        dict.fromkeys(("vae-digits-2", "vae-digits-8", "vae-digits-32", "gan-digits"), SEEDS)
+        | {"vae-digits-2-free": (SEED,)},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab as its notebook sees it: its images and its trained models, at a preset."""
+
+    plan: Plan
+    dataset: ImageDataset
+    preset: experiments.Preset
+
+    @classmethod
+    def named(cls, name: str, preset: str = "", images: str = "") -> "Lab":
+        """The lab of that name; what is not given, the environment says, else its plan.
+
+        Raises BadRecipe and BadTarget for a preset or images that there are not.
+        """
+        plan = PLANS[name]
+        size = experiments.preset(preset or os.environ.get(PRESET) or "laptop")
+        dataset = targets.named(images or os.environ.get(IMAGES) or plan.source)
+        if size.images:
+            dataset = replace(dataset, most=size.images)
+        return cls(plan, dataset, size)
+
+    @property
+    def usual(self) -> bool:
+        """Whether findings are to hold: not after seconds of training, nor on other images."""
+        return self.preset.name != "tiny" and self.dataset.source == self.plan.source
+
+    def recipe(self, name: str):
+        """A recipe at the lab's preset."""
+        return experiments.at_preset(experiments.named(name), self.preset)
+
+    def runs(self, name: str, seeds: Sequence[int] | None = None) -> list[runs.Run]:
+        """The trained runs of a recipe; those that are missing are trained first."""
+        engine = FAST if self.preset.compiled else PLAIN
+        seeds = seeds or self.plan.recipes[name]
+        return recorder.load_or_train(self.recipe(name), self.dataset, seeds, engine=engine)
+
+    def trainings(self) -> Iterator[Training]:
+        """All that the lab trains, one run each, so that processes can share them."""
+        for name, seeds in self.plan.recipes.items():
+            for seed in seeds:
+                yield Training(self.recipe(name), self.dataset, (seed,))
