@@ -103,7 +103,7 @@ class ImageDataset:
         return _draws(self, seed)
 
     def options(self, part: str, seed: int = DATA_SEED) -> dict[str, Tensor]:
-        """What the avatars of a part of `draws` were drawn with beside their style: (n,) by name."""
+        """What the avatars of a part of `draws` were drawn with besides style: (n,) by name."""
         found = SOURCES[self.source].read(self.source, self.size, _enough(self))
         numbers = _numbers(self, found, seed)[Draws._fields.index(part)]
         known = torch.tensor([drawn.options(i) for i in numbers.tolist()])  # (n, options)
@@ -133,7 +133,7 @@ class ImageDataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that a classifier tells apart; none at another than the usual size."""
+        """Names of the classes that a classifier tells apart; none but at the usual size."""
         source = SOURCES.get(self.source, FOLDER)
         return source.classes if self.size == source.size else ()
 

@@ -67,8 +67,11 @@ def _face(i: int, size: int, seed: int) -> np.ndarray:
 
 
 def _styled(i: int, size: int, seed: int) -> np.ndarray:
-    chosen = {name: values[k] for (name, values), k in zip(OPTIONS.items(), options(i, seed))}
-    look = {"backgroundColor": [chosen["background"]], "scale": chosen["scale"]}
+    colour, scale = options(i, seed)
+    look = {
+        "backgroundColor": [OPTIONS["background"][colour]],
+        "scale": OPTIONS["scale"][scale],
+    }
     return _avatar(AVATARS[i % len(AVATARS)], look, i, size, seed)
 
 
