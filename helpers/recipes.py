@@ -90,6 +90,11 @@ class Recipe:
                 raise BadRecipe(f"{f.name} = {value!r}: choose one of {', '.join(options)}")
             if f.name in BOUNDS:
                 _check_bounds(f.name, value)
+        if self.dense and self.domain == "plane":
+            raise BadRecipe(
+                f"dense = {self.dense}: a layer beside convolutions, which the plane has not; give "
+                "one more width instead"
+            )
 
     def _check_noise(self, bounded: bool, remedy: str) -> None:
         """Raise BadRecipe for bounds of a noise that there is not, or that leave it no room."""

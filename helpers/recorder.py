@@ -56,8 +56,9 @@ class Recorder:
                 recorder.keep(snapshot)
 
     Every 25 epochs or each minute all that the training needs to go on is saved in one file. The
-    run itself is written when the training is complete, so that a finished run stays until its successor is;
-    when the block is left before, what was reached is written unless a finished run is there.
+    run itself is written when the training is complete, so that a finished run stays until its
+    successor is; when the block is left before, what was reached is written unless a finished run
+    is there.
     """
 
     def __init__(

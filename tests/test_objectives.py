@@ -289,3 +289,23 @@ def test_every_recipe_has_the_objective_it_names_of_its_own_family():
         assert hasattr(found, "generator") == (recipe.family == "gan")
     three = recipes.changed(experiments.named("vae-best"), samples=3)
     assert objectives.build(three) == objectives.IWAE(3)
+
+
+@pytest.mark.parametrize("kind", [objectives.WassersteinGP, objectives.Relativistic])
+def test_a_penalty_on_a_share_of_the_batch_is_that_of_its_first_points(kind, x, fake):
+    mix = torch.rand(len(x), 1, generator=torch.Generator().manual_seed(3))
+    half = len(x) // 2
+
+    def bent(points):  # slopes differ from point to point
+        return points.pow(3).sum(1)
+
+    def penalty(share, points, fakes, mixed):
+        loss = kind(share).discriminator
+        return loss(bent, points, fakes, mixed, 1.0) - loss(bent, points, fakes, mixed, 0.0)
+
+    part = penalty(half / len(x), x, fake, mix)
+    assert torch.allclose(part, penalty(1.0, x[:half], fake[:half], mix[:half]), atol=1e-5)
+    assert not torch.allclose(part, penalty(1.0, x, fake, mix), atol=1e-4)
+    assert penalty(1e-9, x, fake, mix) == pytest.approx(
+        penalty(1.0, x[:1], fake[:1], mix[:1]).item(), abs=1e-5
+    )

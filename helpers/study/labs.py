@@ -9,6 +9,7 @@ from helpers import experiments, recorder, runs, targets
 from helpers.engine.members import FAST
 from helpers.images.datasets import ImageDataset
 from helpers.study.sweep import Training
+from helpers.targets import BadTarget
 from helpers.training import PLAIN
 
 PRESET, IMAGES = "FIVE_GAUSSIANS_PRESET", "FIVE_GAUSSIANS_IMAGES"  # what the environment may name
@@ -49,6 +50,9 @@ class Lab:
         plan = PLANS[name]
         size = experiments.preset(preset or os.environ.get(PRESET) or "laptop")
         dataset = targets.named(images or os.environ.get(IMAGES) or plan.source)
+        if dataset.domain != "images":
+            kinds = ", ".join(ImageDataset.NAMES)
+            raise BadTarget(f"{dataset.name}: no images; choose one of {kinds}, or a folder")
         if size.images:
             dataset = replace(dataset, most=size.images)
         return cls(plan, dataset, size)

@@ -164,3 +164,15 @@ def test_networks_that_cannot_be_are_refused_in_one_line(case):
     with pytest.raises(BadNetwork, match=message) as refused:
         build()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_dense_layer_lies_between_latents_and_convolutions(norm):
+    plain, dense = (models.conv_up(GREY, (8, 4), 3, torch.nn.ReLU(), norm, d) for d in (0, 10))
+    sizes = [sum(p.numel() for p in net.parameters()) for net in (plain, dense)]
+    first, core = 3 * 10 + 10, 8 * 49  # to 10 units, and from them instead of from 3 latents
+    assert sizes[1] - sizes[0] == first + (10 - 3) * core
+    assert dense(torch.zeros(5, 3)).shape == plain(torch.zeros(5, 3)).shape == (5, 784)
+    down = models.conv_down(GREY, (4, 8), 6, torch.nn.ReLU(), 10)
+    widths = [tuple(p.shape) for p in down.parameters() if p.ndim == 2]
+    assert widths == [(10, 8 * 49), (6, 10)]

@@ -20,10 +20,10 @@ def trainings() -> list[sweep.Training]:
     return [sweep.Training(it, targets.gmm5(), SEEDS) for it in small]
 
 
-def work(training: sweep.Training, refresh: bool = False, engine=PLAIN) -> str:
+def work(training: sweep.Training, refresh: bool = False, engine=PLAIN, device="cpu") -> str:
     """One training on few points, in whatever process this is."""
     shrink(pytest.MonkeyPatch())
-    return WORK(training, refresh, engine)
+    return WORK(training, refresh, engine, device)
 
 
 WORK = sweep.work
