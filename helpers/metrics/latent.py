@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import ndimage, stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, mutual_info_score
 from sklearn.mixture import GaussianMixture as Clusters
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -243,3 +243,26 @@ def cluster_agreement(codes: Tensor, components: Tensor) -> float:
     """
     found = Clusters(int(components.max()) + 1, n_init=3, random_state=0).fit_predict(codes.numpy())
     return float(adjusted_rand_score(components.numpy(), found))
+
+
+def mutual_information_gap(codes: Tensor, factors: Tensor, bins: int = 20) -> Tensor:
+    """How far one number alone holds a factor: codes (n, d), factors (n, k) to (k,).
+
+    I(z₁; v) − I(z₂; v) over H(v), z₁ and z₂ the two numbers that tell most of factor v (Chen et al.
+    2018, eq. 6), each cut into bins that hold equally many. One where a single number holds all of
+    a factor, near zero where several share it, or none holds it.
+    """
+    ranks = codes.argsort(0).argsort(0)  # (n, d)
+    cut = (ranks * bins // len(codes)).T.numpy()
+    gaps = []
+    for factor in factors.T.numpy():
+        told = sorted(mutual_info_score(factor, number) for number in cut)
+        gaps.append((told[-1] - told[-2]) / mutual_info_score(factor, factor))
+    return torch.tensor(gaps)
+
+
+def rotations(d: int, n: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """n random rotations of d numbers, (d, d) each: what makes axes, if they mean anything, mix."""
+    for _ in range(n):
+        q, r = torch.linalg.qr(torch.randn(d, d, generator=generator))
+        yield q * r.diagonal().sign()  # uniform (Mezzadri 2007)

@@ -171,3 +171,24 @@ def test_clusters_in_well_parted_codes_are_the_components():
     assert latent.cluster_agreement(x, components) == 1
     shuffled = components[torch.randperm(500, generator=rng(1))]
     assert abs(latent.cluster_agreement(x, shuffled)) < 0.03
+
+
+def test_the_gap_is_one_for_axes_that_are_factors_and_small_for_others():
+    factors = torch.randint(4, (4_000, 2), generator=rng())
+    axes = torch.cat([factors + 0.01 * normal(4_000, 3), normal(4_000, 4)], 1)  # (n, 4)
+    assert latent.mutual_information_gap(axes, factors).min() > 0.95
+    shared = torch.stack([axes[:, 0] + axes[:, 1], axes[:, 0] - axes[:, 1]], 1)
+    assert latent.mutual_information_gap(shared, factors).max() < 0.1
+    mixed = [
+        latent.mutual_information_gap(axes @ turn, factors).mean()
+        for turn in latent.rotations(4, 20, rng(7))
+    ]
+    assert max(mixed) < 0.9
+    assert latent.mutual_information_gap(normal(4_000, 5), factors).max() < 0.02
+
+
+def test_rotations_keep_lengths_and_spread_evenly():
+    turns = torch.stack([*latent.rotations(3, 2_000, rng())])
+    assert torch.allclose(turns @ turns.mT, torch.eye(3).expand_as(turns), atol=1e-5)
+    assert turns.mean(0).abs().max() < 0.05
+    assert (turns.square().mean(0) - 1 / 3).abs().max() < 0.03
