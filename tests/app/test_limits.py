@@ -32,10 +32,10 @@ def digits(images=40, **values):
         (a_job("vae-iwae", batch=2_000, samples=64, latent=1_000, **WIDE), "GB of memory"),
         (a_job(batch=100_000, generator=(2_048,) * 3), "GB of memory, at most 2 here; lower"),
         (
-            digits(batch=5_000, images=None),
-            "batch = 5000: there are 4500 points to train on; lower it",
+            digits(batch=50_000, images=None),
+            "batch = 50000: there are 36000 points to train on; lower it",
         ),
-        (digits(batch=64, images=50), "batch = 64: there are 50 points to train on; lower it"),
+        (digits(batch=500, images=50), "batch = 500: there are 450 points to train on; lower it"),
         (digits(batch=10, encoder=(8, 8, 8)), "3 layers: 28 pixels cannot be halved so often"),
         (a_job(target="../secrets"), "'../secrets': choose one of gmm5"),
         (dataclasses.replace(a_job(), seed=-1), "seed = -1: must be from 0"),

@@ -96,7 +96,7 @@ def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
     if pictured:
         with columns[len(rest) % 2], forms.one_line(mistakes):
             about = "For training, at the most. A few are learned sooner, and by heart."
-            extras["images"] = forms.whole("images", 4_500, about)
+            extras["images"] = forms.whole("images", 4_000, about)
     about = "Several times faster, after up to half a minute the first time."
     key = forms.kept("compiled", True)
     extras["compiled"] = st.toggle("Compile the steps", key=key, help=about)
