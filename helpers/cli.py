@@ -442,6 +442,8 @@ def labs(
         if name not in labs.PLANS:
             raise BadCommand(f"{name}: no such lab; choose of {', '.join(labs.PLANS)}")
     chosen = [labs.Lab.named(name, preset, on) for name in names or labs.PLANS]
+    for lab in chosen:
+        print(lab.found(), flush=True)
     todo = [one for lab in chosen for one in lab.trainings()]
     print(f"{sum(len(t.missing()) for t in todo)} of {len(todo)} runs to be trained", flush=True)
     place = str(training.choose_device(device))

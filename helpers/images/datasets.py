@@ -121,8 +121,8 @@ class ImageDataset:
         count = len(draws.validation.points)
         if count < FEWEST:
             raise BadImages(
-                f"{count} held-out images: too few to score by; give {FEWEST} or more, so ten times "
-                "as many pictures in all, or --images 15"
+                f"{count} held-out images: too few to score by; give {FEWEST} or more, so ten "
+                "times as many pictures in all, or --images 15"
             )
         from helpers.images import classifier  # takes a second to import
         from helpers.images.evaluator import ImageEvaluator

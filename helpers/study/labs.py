@@ -62,6 +62,11 @@ class Lab:
         """Whether findings are to hold: not after seconds of training, nor on other images."""
         return self.preset.name != "tiny" and self.dataset.source == self.plan.source
 
+    def found(self) -> str:
+        """How many images there are, in one line."""
+        train, *held_out = (len(part.points) for part in self.dataset.draws())
+        return f"{self.dataset.name}: {train:,} images to train on, {sum(held_out):,} held out"
+
     def recipe(self, name: str):
         """A recipe at the lab's preset."""
         return experiments.at_preset(experiments.named(name), self.preset)

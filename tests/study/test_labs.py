@@ -1,9 +1,12 @@
 """What the labs train and load: at which preset, on which images, from which seeds."""
 
 import pytest
+import torch
+from images import formats
 
 from helpers import experiments, recorder, runs
 from helpers.cli import main
+from helpers.images import classifier
 from helpers.study import labs
 from helpers.study.labs import Lab
 
@@ -64,3 +67,31 @@ def test_the_verb_trains_what_is_missing_and_nothing_again(written, monkeypatch,
 def test_a_lab_that_there_is_not_is_named(capsys):
     assert main(["labs", "birds"]) == 2
     assert "birds: no such lab; choose of digits" in capsys.readouterr().err
+
+
+def fill(kind, root):
+    """The user's own images, where the README says that they must lie."""
+    if kind == "mnist":
+        formats.write_mnist(root / "data" / "images" / "mnist", train=200, test=60)
+    elif kind == "cifar10":
+        formats.write_cifar10(root / "data" / "images" / "cifar10", n=60)
+    else:
+        for i in range(160):
+            formats.write_image(root / "photos" / f"{i % 2}" / f"{i}.png", 30, 40)
+    return str(root / "photos") if kind == "folder" else kind
+
+
+@pytest.mark.parametrize("kind", ["mnist", "cifar10", "folder"])
+@pytest.mark.parametrize("name", labs.PLANS)
+def test_each_lab_trains_on_images_of_ones_own(name, kind, written, monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 5)
+    classifier.of.cache_clear()
+    lab = Lab.named(name, "tiny", fill(kind, written))
+    first, *_, last = labs.PLANS[name].recipes
+    for recipe in (first, last):
+        (run,) = lab.runs(recipe, (5,))
+        assert f"{lab.dataset.name}: " in lab.found()
+        assert run.record["complete"]
+        seen = run.model.decode(torch.zeros(2, run.model.latent))
+        assert seen.shape == (2, lab.dataset.dimensions)
+    classifier.of.cache_clear()
