@@ -12,7 +12,7 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -127,6 +127,11 @@ class Step:
             part.load_state_dict(state[name])
 
 
+def optimiser(weights: Iterable[nn.Parameter], settings: Settings) -> torch.optim.Adam:
+    """Adam in one pass over each weight, four times as fast where layers are large."""
+    return torch.optim.Adam(weights, betas=settings.betas, fused=True)
+
+
 def descend(adam: torch.optim.Adam, loss: Tensor, rate: Tensor) -> None:
     """One step of Adam down the gradient of a loss."""
     adam.param_groups[0]["lr"] = rate.item()
@@ -142,7 +147,7 @@ class VAEStep(Step):
 
     def __init__(self, vae: nn.Module, objective: Callable, settings: Settings, like=None):
         self.model, self.objective, self.settings = vae, objective, settings
-        self.adam = torch.optim.Adam(vae.parameters(), betas=settings.betas)
+        self.adam = optimiser(vae.parameters(), settings)
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         shape = (steps, self.objective.samples, batch, self.model.latent)
@@ -180,7 +185,7 @@ class GANStep(Step):
         self.generator = self.latest = copy.deepcopy(generator)
         self.objective, self.settings = objective, settings
         of = [network.parameters() for network in (discriminator, self.generator)]
-        self.adams = [torch.optim.Adam(weights, betas=settings.betas) for weights in of]
+        self.adams = [optimiser(weights, settings) for weights in of]
 
     def noise(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         z = torch.randn(steps, batch, self.model.inputs, generator=generator)
