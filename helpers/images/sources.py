@@ -109,7 +109,7 @@ CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 FOLDER = Source(64, 3, _folder)
 SOURCES = {
     "digits": Source(28, 1, _digits, DIGITS, shift=1),
-    "coloured-mnist": Source(32, 3, _coloured, DIGITS),
+    "coloured-mnist": Source(32, 3, _coloured),
     "avatars": Source(32, 3, _avatars, drawn.AVATARS),
     "emoji": Source(32, 3, _emoji),
     "faces": Source(64, 3, _faces),
