@@ -107,17 +107,24 @@ def first(x: Tensor, share: float) -> Tensor:
     return x[: max(1, round(share * len(x)))]
 
 
+def r1(discriminator: Network, real: Tensor, share: float, weight: Tensor) -> Tensor | float:
+    """R1 on a share of the real points, weighted; zero where it looks at none."""
+    return weight * zero_centred(discriminator, first(real, share)) if share else 0.0
+
+
 @dataclass(frozen=True)
 class NonSaturating:
     """Cross-entropy of real against fake; G maximises log D(G(z)) (Goodfellow et al. 2014)."""
 
     unit: ClassVar[str] = "nats"
+    share: float = 0.0  # of the real points that R1 looks at; none, and there is no penalty
 
     def discriminator(
         self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
         on_real, on_fake = logits(discriminator, real, fake)
-        return (softplus(-on_real) + softplus(on_fake)).mean()
+        loss = (softplus(-on_real) + softplus(on_fake)).mean()
+        return loss + r1(discriminator, real, self.share, weight)
 
     def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(-discriminator(fake)).mean()
@@ -128,12 +135,14 @@ class LeastSquares:
     """Squared distance of a score to 1 (real) and 0 (fake) (Mao et al. 2017, eq. 9)."""
 
     unit: ClassVar[str] = "squared score"
+    share: float = 0.0  # of the real points that R1 looks at; none, and there is no penalty
 
     def discriminator(
         self, discriminator: Network, real: Tensor, fake: Tensor, mix: Tensor, weight: Tensor
     ) -> Tensor:
         on_real, on_fake = logits(discriminator, real, fake)
-        return 0.5 * ((on_real - 1).square() + on_fake.square()).mean()
+        loss = 0.5 * ((on_real - 1).square() + on_fake.square()).mean()
+        return loss + r1(discriminator, real, self.share, weight)
 
     def generator(self, discriminator: Network, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * (discriminator(fake) - 1).square().mean()

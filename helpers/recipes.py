@@ -38,7 +38,6 @@ BOUNDS = {  # of every number in a recipe, and of every width in a tuple of them
 }
 NAME = re.compile(r"\w[\w.-]{0,99}")
 LAYERS = 12  # hidden ones, at the most
-PENALISED = ("wgan-gp", "relativistic")  # objectives with a gradient penalty
 WIDTHS = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator")}
 
 
@@ -148,6 +147,11 @@ class VAERecipe(Recipe):
         "σ = 1, so the likelihood is a squared error; full on the plane, bernoulli on images alone",
         options=("unit", "scale", "full", "bernoulli"),
     )
+    codes: str = choice(
+        "flat",
+        "a linear layer mixes the whole image into each number; on a grid each has its own place",
+        options=("flat", "grid"),
+    )
     encoder: tuple[int, ...] = choice((128, 64), "the assignment's", "units a hidden layer")
     decoder: tuple[int, ...] = choice((64, 128), "the assignment's", "units a hidden layer")
     beta: float = choice(1.0, "the ELBO proper; the end of the schedule")
@@ -159,6 +163,11 @@ class VAERecipe(Recipe):
             raise BadRecipe(
                 f"samples = {self.samples}: {self.objective} takes one code a point; give "
                 "objective iwae with it"
+            )
+        if self.codes == "grid" and (self.dense or self.domain == "plane"):
+            raise BadRecipe(
+                "codes = grid: for images, and without a dense layer; give domain images and dense "
+                "0 with it, or codes flat"
             )
         self._check_noise(self.variance == "full", "variance full")
         if (self.beta, self.beta_start) != (1, 1) and self.objective != "elbo":
@@ -222,11 +231,6 @@ class GANRecipe(Recipe):
             raise BadRecipe(
                 f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "
                 "constant factor, which zero has not; give both or neither"
-            )
-        if self.penalty and self.objective not in PENALISED:
-            raise BadRecipe(
-                f"penalty = {self.penalty:g}: {self.objective} has none; leave it out, or give "
-                f"objective {' or '.join(PENALISED)}"
             )
         if self.penalty_share < 1 and not self.penalty:
             raise BadRecipe(

@@ -117,7 +117,7 @@ class Recorder:
         watched = self._watched(snapshot.epoch, snapshot.probe["samples"])
         if watched and snapshot.latest and self.target.domain == "images":
             latest = self._watched(snapshot.epoch, self.probe(snapshot.latest)["samples"])
-            watched |= {f"latest_{name}": latest[name] for name in ("kid", "fid")}
+            watched |= {f"latest_{name}": latest[name] for name in ("kid", "fid", "shape_kid")}
         return row | snapshot.losses | held_out | watched
 
     def _watched(self, epoch: int, samples: Tensor) -> dict[str, float]:

@@ -291,7 +291,23 @@ def test_every_recipe_has_the_objective_it_names_of_its_own_family():
     assert objectives.build(three) == objectives.IWAE(3)
 
 
-@pytest.mark.parametrize("kind", [objectives.WassersteinGP, objectives.Relativistic])
+PLAIN_LOSSES = (objectives.NonSaturating, objectives.LeastSquares)
+
+
+@pytest.mark.parametrize("kind", PLAIN_LOSSES)
+def test_the_first_objectives_have_r1_where_they_look_at_a_share(kind, x, fake):
+    """Of D(x) = Σ x³ the squared slope is 9 Σ x⁴ (Mescheder et al. 2018, eq. 9)."""
+
+    def bent(points):
+        return points.pow(3).sum(1)
+
+    plain = kind().discriminator(bent, x, fake, 0.5, 0.7)
+    r1 = 0.5 * (9 * x.pow(4)).sum(1).mean()
+    assert torch.allclose(kind(1.0).discriminator(bent, x, fake, 0.5, 0.7), plain + 0.7 * r1)
+    assert torch.equal(plain, kind(1.0).discriminator(bent, x, fake, 0.5, 0.0))
+
+
+@pytest.mark.parametrize("kind", [objectives.WassersteinGP, objectives.Relativistic, *PLAIN_LOSSES])
 def test_a_penalty_on_a_share_of_the_batch_is_that_of_its_first_points(kind, x, fake):
     mix = torch.rand(len(x), 1, generator=torch.Generator().manual_seed(3))
     half = len(x) // 2

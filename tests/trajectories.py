@@ -25,7 +25,7 @@ SAMPLES = FILE.with_name("samples.json")
 STEPS = 20
 # Those with codes of 128 numbers or more take the same steps as their smaller sisters, slowly.
 COVERED = [name for name, recipe in experiments.RECIPES.items() if recipe.latent < 128]
-DATASETS = {"digits": "digits", "colour": "coloured-mnist", "faces": "faces"}
+DATASETS = {"digits": "digits", "colour": "avatars", "faces": "faces"}
 
 
 def trajectory(recipe, engine=PLAIN) -> dict[str, list[float | None]]:

@@ -35,22 +35,29 @@ class ImageEvaluator:
     @cached_property
     def real(self) -> Tensor:
         """Features of the held-out images: (n, d)."""
-        return self._features(self.held_out[: self.watched])
+        return self.features(self.held_out[: self.watched])
+
+    @cached_property
+    def shapes(self) -> Tensor:
+        """Thumbnails of the held-out images: (n, 64 c)."""
+        return metrics.thumbnails(self._folded(self.held_out[: self.watched]))
 
     def watch(self, epoch: int, epochs: int, x: Tensor) -> dict[str, float]:
         """KID, FID and more of samples several times in a training, first and last included.
 
+        `shape_kid` compares thumbnails of 8 × 8 pixels, which show neither grain nor blur;
         `diversity` is how much samples differ in their features, over how much real ones do;
         `sure` is the share of samples that the classifier recognises.
         """
         if epoch not in (0, 1, epochs) and epoch % max(1, epochs // self.times):
             return {}
-        seen = self._features(x)
+        seen, small = self.features(x), metrics.thumbnails(self._folded(x))
         found = {
             "kid": metrics.kid(self.real, seen, training.stream(0), SUBSETS).value,
             "fid": metrics.fid(self.real, seen),
+            "shape_kid": metrics.kid(self.shapes, small, training.stream(0), SUBSETS).value,
             "diversity": (seen.var(0).sum() / self.real.var(0).sum()).item(),
-            "detail": metrics.detail(x.view(-1, *self.shape)),
+            "detail": metrics.detail(self._folded(x)),
         }
         if self.classifier:
             found["sure"] = self.classifier.judge(x).sure.float().mean().item()
@@ -61,9 +68,9 @@ class ImageEvaluator:
         """All image scores of decoded latents, and of real images, against held-out real ones."""
         x = model.decode(torch.randn(len(self.held_out), model.latent, generator=generator))
         sides = {"real": self.held_out, "fake": x, "reference": self.others}
-        networks = {metrics.FEATURES: lambda x: metrics.features(x.view(-1, *self.shape))}
+        networks = {metrics.FEATURES: lambda x: metrics.features(self._folded(x))}
         if self.classifier:
-            networks["classifier"] = self._features
+            networks["classifier"] = self.features
         scores = {"fake": {}, "reference": {}}
         for name, network in networks.items():
             seen = (network(side) for side in sides.values())
@@ -77,7 +84,10 @@ class ImageEvaluator:
             return f"KID {row['kid']:.3g} (lower is better; real images ≈ 0)"
         return ", ".join(f"{name} {row[name]:.3g}" for name in row if name in LOSSES)
 
-    def _features(self, x: Tensor) -> Tensor:
+    def _folded(self, x: Tensor) -> Tensor:
+        return x.view(-1, *self.shape)
+
+    def features(self, x: Tensor) -> Tensor:
         if self.classifier:
             return self.classifier.judge(x).features
-        return metrics.features(x.view(-1, *self.shape))
+        return metrics.features(self._folded(x))

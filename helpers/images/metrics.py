@@ -136,14 +136,13 @@ def detail(images: Tensor) -> float:
     return (power[:, high].sum(1) / total).mean().item()
 
 
-def bits_per_dimension(nll_nats: float, dimensions: int) -> float:
-    """−log2 p(x) for each of x's dimensions c · h · w, from −log p(x) in nats.
+def thumbnails(images: Tensor) -> Tensor:
+    """Images (n, c, h, w) as 8 × 8 pixels, flat: (n, 64 c). What is left is shape and colour.
 
-    A density over [−1, 1] gives log2(127.5) bits less than one over bytes.
+    Taken for features, they compare images without regard to grain or blur.
     """
-    if dimensions < 1:
-        raise ValueError(f"dimensions = {dimensions}: expected 1 at least; give c · h · w")
-    return nll_nats / (dimensions * math.log(2))
+    small = interpolate(_checked(images), (8, 8), mode="bilinear", antialias=True)
+    return small.flatten(1)
 
 
 def _scores(real: Tensor, x: Tensor, generator: torch.Generator, name: str) -> dict[str, float]:

@@ -53,18 +53,26 @@ class PixelNorm(nn.Module):
 
 
 def conv_down(
-    shape: Shape, channels: Sequence[int], out: int, activation: nn.Module, dense: int = 0
+    shape: Shape,
+    channels: Sequence[int],
+    out: int,
+    activation: nn.Module,
+    dense: int = 0,
+    grid: bool = False,
 ) -> nn.Sequential:
     """Flat images to `out` numbers: halving convolutions, then a linear layer, or two.
 
-    Of two, `dense` units lie between.
+    Of two, `dense` units lie between. On a grid the numbers are channels of the last convolution's
+    places, made by one of 1 × 1 instead.
 
-    Raises BadNetwork where the image cannot be halved that often.
+    Raises BadNetwork where the image cannot be halved that often, or the numbers fill no grid.
     """
     core = smallest(shape, len(channels))
     layers = [nn.Unflatten(1, shape)]  # (n, c · h · w) to (n, c, h, w)
     for width_in, width_out in pairwise((shape[0], *channels)):
         layers += [nn.Conv2d(width_in, width_out, **KERNEL), activation]
+    if grid:
+        return nn.Sequential(*layers, nn.Conv2d(channels[-1], depth(out, core), 1), nn.Flatten())
     widths = (channels[-1] * core**2, *[dense] * bool(dense), out)
     linear = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), activation)]
     return nn.Sequential(*layers, nn.Flatten(), *linear[:-1])
@@ -77,6 +85,7 @@ def conv_up(
     activation: nn.Module,
     norm: bool,
     dense: int = 0,
+    grid: bool = False,
 ) -> nn.Sequential:
     """`latent` numbers to flat images, values unbounded: the way of `conv_down` back.
 
@@ -84,8 +93,12 @@ def conv_up(
     """
     core = smallest(shape, len(channels))
     layers = [nn.Linear(latent, dense), *[PixelNorm()] * norm, activation] if dense else []
-    layers += [nn.Linear(dense or latent, channels[0] * core**2)]
-    layers += [nn.Unflatten(1, (channels[0], core, core))]
+    if grid:
+        deep = depth(latent, core)
+        layers += [nn.Unflatten(1, (deep, core, core)), nn.Conv2d(deep, channels[0], 1)]
+    else:
+        layers += [nn.Linear(dense or latent, channels[0] * core**2)]
+        layers += [nn.Unflatten(1, (channels[0], core, core))]
     layers += [PixelNorm()] * norm + [activation]
     for width_in, width_out in pairwise(channels):
         layers += [nn.ConvTranspose2d(width_in, width_out, **KERNEL)]
@@ -105,12 +118,30 @@ def smallest(shape: Shape, halvings: int) -> int:
     return side
 
 
+def depth(numbers: int, side: int) -> int:
+    """Channels of so many numbers on a square grid; raises BadNetwork where they do not fill it."""
+    channels, rest = divmod(numbers, side**2)
+    if rest:
+        raise BadNetwork(
+            f"{numbers} numbers do not fill a grid of {side} × {side}; give a multiple of "
+            f"{side**2} as latent, or codes flat"
+        )
+    return channels
+
+
 class ConvEncoder(nn.Module):
     """q(z | x) of flat images: (n, pixels) to a Gaussian over (n, latent)."""
 
-    def __init__(self, shape: Shape, channels: Sequence[int], latent: int, dense: int = 0):
+    def __init__(
+        self,
+        shape: Shape,
+        channels: Sequence[int],
+        latent: int,
+        dense: int = 0,
+        grid: bool = False,
+    ):
         super().__init__()
-        self.net = conv_down(shape, channels, 2 * latent, nn.ReLU(), dense)
+        self.net = conv_down(shape, channels, 2 * latent, nn.ReLU(), dense, grid)
 
     def forward(self, x: Tensor) -> Gaussian:
         mean, log_variance = self.net(x).chunk(2, -1)
@@ -125,11 +156,17 @@ class ConvDecoder(nn.Module):
     """
 
     def __init__(
-        self, shape: Shape, channels: Sequence[int], latent: int, variance: str, dense: int = 0
+        self,
+        shape: Shape,
+        channels: Sequence[int],
+        latent: int,
+        variance: str,
+        dense: int = 0,
+        grid: bool = False,
     ):
         super().__init__()
         self.variance = variance
-        self.net = conv_up(shape, channels, latent, nn.ReLU(), norm=False, dense=dense)
+        self.net = conv_up(shape, channels, latent, nn.ReLU(), norm=False, dense=dense, grid=grid)
         log_scale = torch.zeros(1)
         if variance == "scale":
             self.log_scale = nn.Parameter(log_scale)
@@ -222,8 +259,9 @@ def build_vae(recipe, shape: Shape, generator: torch.Generator) -> tuple[ImageVA
     """
     if recipe.variance == "full":
         raise BadNetwork("variance = full: for the plane; on images take unit, scale or bernoulli")
-    encoder = ConvEncoder(shape, recipe.encoder, recipe.latent, recipe.dense)
-    decoder = ConvDecoder(shape, recipe.decoder, recipe.latent, recipe.variance, recipe.dense)
+    between = recipe.dense, recipe.codes == "grid"
+    decoder = ConvDecoder(shape, recipe.decoder, recipe.latent, recipe.variance, *between)
+    encoder = ConvEncoder(shape, recipe.encoder, recipe.latent, *between)
     for network in (encoder, decoder):
         initialise(network.net, generator)
     return (ImageVAE(encoder, decoder, recipe.latent),)

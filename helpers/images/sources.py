@@ -112,7 +112,7 @@ SOURCES = {
     "coloured-mnist": Source(32, 3, _coloured),
     "avatars": Source(32, 3, _avatars, drawn.AVATARS),
     "emoji": Source(32, 3, _emoji),
-    "faces": Source(64, 3, _faces),
+    "faces": Source(64, 3, _faces, tuple(drawn.FACES)),
     "mnist": Source(28, 1, _idx, DIGITS),
     "fashion": Source(28, 1, _idx, (*CLOTHES, "ankle boot")),
     "cifar10": Source(32, 3, _cifar10, CIFAR),

@@ -15,6 +15,10 @@ from helpers.training import PLAIN
 PRESET, IMAGES = "FIVE_GAUSSIANS_PRESET", "FIVE_GAUSSIANS_IMAGES"  # what the environment may name
 SEED = 5
 SEEDS = (5, 6, 7)
+FIVE = (5, 6, 7, 8, 9)
+AUTOENCODERS = tuple(f"autoencoder-colour-{d}" for d in (16, 128, 1_024))
+BETAS = tuple(f"vae-colour-{b}" for b in ("beta-0", "beta-0.8", "beta-1", "beta-1.2", "linear"))
+STARTS = tuple(f"gan-faces-{start}" for start in ("cold", "warm", "frozen"))
 
 
 class Plan(NamedTuple):
@@ -29,6 +33,16 @@ PLANS = {
         "digits",
         dict.fromkeys(("vae-digits-2", "vae-digits-8", "vae-digits-32", "gan-digits"), SEEDS)
         | {"vae-digits-2-free": (SEED,)},
+    ),
+    "variants": Plan(
+        "avatars",
+        dict.fromkeys(("gan-colour", "lsgan-colour", "wgan-gp-colour", "wgan-gp-colour-5"), SEEDS)
+        | dict.fromkeys(("gan-colour-plain", *AUTOENCODERS, *BETAS), (SEED,)),
+    ),
+    "faces": Plan(
+        "faces",
+        dict.fromkeys(("vae-faces", *STARTS), FIVE)
+        | dict.fromkeys(("gan-faces", "autoencoder-faces"), (SEED,)),
     ),
 }
 

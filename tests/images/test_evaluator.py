@@ -46,7 +46,8 @@ def test_images_are_scored_about_ten_times(asked):
 def test_a_score_tells_grey_from_like():
     scores = evaluator_of(some(80))
     like, grey = scores.watch(0, 10, some(80, 9)), scores.watch(0, 10, torch.zeros(80, 64))
-    assert abs(like["kid"]) < 0.2 * grey["kid"]
+    for score in ("kid", "shape_kid"):
+        assert abs(like[score]) < 0.2 * grey[score]
     assert like["diversity"] == pytest.approx(1, abs=0.1)
     assert grey["detail"] == grey["diversity"] == 0 < like["detail"]
     assert scores.line(like) == f"KID {like['kid']:.3g} (lower is better; real images ≈ 0)"

@@ -197,9 +197,18 @@ def test_detail_of_noise_of_a_flat_image_and_of_blur():
     assert metrics.detail(blurred) < 0.5 * metrics.detail(sharp)
 
 
-def test_bits_of_bytes_drawn_at_random_are_eight_a_dimension():
-    dimensions = 3 * 32 * 32
-    assert metrics.bits_per_dimension(dimensions * math.log(256), dimensions) == pytest.approx(8)
+def test_thumbnails_keep_shapes_and_lose_grain():
+    x = rng()
+    faces = torch.rand(4, 3, 8, 8, generator=x) * 1.6 - 0.8
+    large = faces.repeat_interleave(8, 2).repeat_interleave(8, 3)  # 64 × 64
+    inner = metrics.thumbnails(large).view(4, 3, 8, 8)
+    assert torch.corrcoef(torch.stack([inner.flatten(), faces.flatten()]))[0, 1] > 0.95
+    grain = 0.1 * torch.randn(large.shape, generator=x)
+    moved = metrics.thumbnails(large + grain) - metrics.thumbnails(large)
+    assert moved.abs().max() < 0.06 < grain.abs().max()
+    assert moved.std() < 0.1 / 8 * 1.2  # the mean of about 64 pixels
+    whole = torch.full((1, 1, 32, 32), 0.3)
+    assert torch.allclose(metrics.thumbnails(whole), torch.full((1, 64), 0.3))
 
 
 # -------------------------------------------------------------------------------- bad inputs
@@ -218,7 +227,6 @@ REFUSED = {
     "other networks": (metrics.fid, *APART, r"\(9, 16\) and \(9, 8\).* one network$"),
     "too few": (metrics.kid, *FEW, rng(), "^9 and 3 images; give 4 a side at least"),
     "one subset": (metrics.kid, cloud(9, 0), cloud(9, 1), rng(), 1, "subsets = 1: a spread needs"),
-    "no dimension": (metrics.bits_per_dimension, 3.0, 0, "dimensions = 0: expected 1 at least"),
     "real as reference": (
         *(metrics.image_scores, cloud(9, 0), cloud(9, 1), cloud(9, 0), rng()),
         "reference: the real images themselves; hold out others",

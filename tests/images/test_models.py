@@ -154,6 +154,7 @@ def test_frozen_layers_are_no_parameters_and_still_start_warm():
 WRONG = {
     "a variance of the plane": (lambda: image_vae(variance="full"), "variance = full: for the"),
     "halved too often": (lambda: image_vae(encoder=(2,) * 5), "16 × 16 pixels cannot be halved 5"),
+    "no grid": (lambda: image_vae(codes="grid"), "3 numbers do not fill a grid of 4 × 4; give a m"),
     "no square": (lambda: models.smallest((1, 28, 30), 1), "28 × 30 .* give square ones"),
 }
 
@@ -176,3 +177,22 @@ def test_a_dense_layer_lies_between_latents_and_convolutions(norm):
     down = models.conv_down(GREY, (4, 8), 6, torch.nn.ReLU(), 10)
     widths = [tuple(p.shape) for p in down.parameters() if p.ndim == 2]
     assert widths == [(10, 8 * 49), (6, 10)]
+
+
+def test_numbers_on_a_grid_see_and_fill_their_own_place_alone():
+    """A pixel moves the codes of the places whose field it is in, a code the pixels around it."""
+    vae = image_vae(codes="grid", latent=32)  # two channels on 4 × 4, of images of 16 × 16
+    x = torch.zeros(2, 768)
+    x.view(2, 3, 16, 16)[1, :, 0, 0] = 1.0
+    codes = vae.encoder(x).mean.view(2, 2, 4, 4)
+    moved = (codes[1] - codes[0]).abs().sum(0) > 0
+    assert moved[0, 0]
+    assert not moved[2:].any()
+    assert not moved[:, 2:].any()
+    z = torch.zeros(2, 32)
+    z.view(2, 2, 4, 4)[1, :, 3, 3] = 1.0
+    pixels = vae.decode(z).view(2, 3, 16, 16)
+    touched = (pixels[1] - pixels[0]).abs().sum(0) > 0
+    assert touched[12:, 12:].any()
+    assert not touched[:8].any()
+    assert not touched[:, :8].any()
