@@ -65,7 +65,7 @@ report: $(READY) ## the comparison as a paper, report.pdf, from the rendered not
 labs-train: $(READY) ## train what the labs on images load where it is missing (hours; goes on where it was)
 	$(PY) -m helpers labs $(LAB) $(if $(PRESET),--preset $(PRESET)) $(if $(DEVICE),--device $(DEVICE)) $(if $(ON),--on $(ON))
 
-labs: $(READY) ## train what is missing and render the labs on images (half an hour)
+labs: $(READY) ## train what is missing and render the labs on images (minutes)
 	$(PY) -m helpers.study.notebooks render $(LABS)
 
 runs: $(READY) ## train the studies' recipes from seeds 0-4 again where recipe or training changed (an hour)

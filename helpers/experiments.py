@@ -287,7 +287,7 @@ _COLOUR = (
 
 # Faces of 64 × 64: a VAE's decoder, and generators of its shape that start as it or anew. A
 # decoder has no norms, so they have none; one GAN for its own sake has, and is wider.
-FACE_VAE = {"domain": "images", "latent": 32, "epochs": 20, "batch": 32}
+FACE_VAE = {"domain": "images", "latent": 32, "epochs": 12, "batch": 32}
 FACE_VAE |= {"encoder": (8, 16, 32, 64), "decoder": (64, 32, 16, 8)}
 FACE_GAN = {"objective": "relativistic", "latent": 32, "batch": 32} | R1 | IMAGE_GAN
 STARTS = {"generator": (64, 32, 16, 8), "discriminator": (8, 16, 32, 64), "epochs": 6}
@@ -310,7 +310,7 @@ _FACES = (
         idea="faces from 32 numbers, by a GAN",
         generator=(96, 48, 24, 12),
         discriminator=(12, 24, 48, 96),
-        epochs=30,
+        epochs=24,
         **FACE_GAN,
     ),
     GANRecipe(name="gan-faces-cold", idea="faces, from fresh weights", **STARTS),
@@ -342,11 +342,14 @@ class Preset:
     epochs: int | None = None  # instead of the recipe's
     batch: int | None = None
     images: int | None = None  # for training, at the most
+    seeds: int | None = None  # of each recipe of a lab, at the most
     compiled: bool = True  # compile the steps, which takes longer than a tiny training
 
 
 _PRESETS = (
-    Preset("tiny", "seconds, to see that all runs", 0.25, 2, 32, images=64, compiled=False),
+    Preset(
+        "tiny", "seconds, to see that all runs", 0.25, 2, 12, images=64, seeds=2, compiled=False
+    ),
     Preset("laptop", "minutes on two cores"),
     Preset("gpu", "the published sizes, for a GPU", 4.0),
 )

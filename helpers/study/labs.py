@@ -1,5 +1,6 @@
 """The labs on images: what each trains, on which images, and how its notebook comes by it."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from helpers import experiments, recorder, runs, targets
 from helpers.engine.members import FAST
 from helpers.images.datasets import ImageDataset
+from helpers.recipes import WIDTHS
 from helpers.study.sweep import Training
 from helpers.targets import BadTarget
 from helpers.training import PLAIN
@@ -26,6 +28,13 @@ class Plan(NamedTuple):
 
     source: str
     recipes: dict[str, tuple[int, ...]]
+
+    @property
+    def multiple(self) -> int:
+        """Images whose side is a multiple of this can be halved by every network of the plan."""
+        named = map(experiments.named, self.recipes)
+        widths = [len(getattr(it, name)) for it in named for name in WIDTHS[it.family]]
+        return 2 ** max(widths)
 
 
 PLANS = {
@@ -67,6 +76,8 @@ class Lab:
         if dataset.domain != "images":
             kinds = ", ".join(ImageDataset.NAMES)
             raise BadTarget(f"{dataset.name}: no images; choose one of {kinds}, or a folder")
+        multiple = plan.multiple  # what all its networks can halve to the end: 28 pixels become 32
+        dataset = replace(dataset, size=math.ceil(dataset.size / multiple) * multiple)
         if size.images:
             dataset = replace(dataset, most=size.images)
         return cls(plan, dataset, size)
@@ -85,14 +96,18 @@ class Lab:
         """A recipe at the lab's preset."""
         return experiments.at_preset(experiments.named(name), self.preset)
 
+    def seeds(self, name: str) -> tuple[int, ...]:
+        """The seeds that a recipe is trained from at the lab's preset."""
+        return self.plan.recipes[name][: self.preset.seeds]
+
     def runs(self, name: str, seeds: Sequence[int] | None = None) -> list[runs.Run]:
         """The trained runs of a recipe; those that are missing are trained first."""
         engine = FAST if self.preset.compiled else PLAIN
-        seeds = seeds or self.plan.recipes[name]
+        seeds = seeds or self.seeds(name)
         return recorder.load_or_train(self.recipe(name), self.dataset, seeds, engine=engine)
 
     def trainings(self) -> Iterator[Training]:
         """All that the lab trains, one run each, so that processes can share them."""
-        for name, seeds in self.plan.recipes.items():
-            for seed in seeds:
+        for name in self.plan.recipes:
+            for seed in self.seeds(name):
                 yield Training(self.recipe(name), self.dataset, (seed,))

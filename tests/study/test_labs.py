@@ -49,7 +49,7 @@ def test_runs_are_loaded_of_the_seeds_that_are_planned(monkeypatch):
     lab.runs("gan-digits")
     lab.runs("gan-digits", (9,))
     recipe = experiments.named("gan-digits-tiny")
-    seeds = labs.PLANS["digits"].recipes["gan-digits"]
+    seeds = labs.PLANS["digits"].recipes["gan-digits"][:2]
     assert asked == [(recipe, lab.dataset, seeds), (recipe, lab.dataset, (9,))]
 
 
@@ -79,6 +79,12 @@ def fill(kind, root):
         for i in range(160):
             formats.write_image(root / "photos" / f"{i % 2}" / f"{i}.png", 30, 40)
     return str(root / "photos") if kind == "folder" else kind
+
+
+def test_images_get_a_side_that_the_networks_can_halve():
+    sizes = {name: Lab.named(name, images="mnist").dataset.size for name in labs.PLANS}
+    assert sizes == {"digits": 28, "variants": 32, "faces": 32}
+    assert Lab.named("faces").dataset.size == 64
 
 
 @pytest.mark.parametrize("kind", ["mnist", "cifar10", "folder"])
