@@ -200,7 +200,7 @@ def _train(base: recipes.Recipe, options: Training, numbers: dict) -> None:
 
         silent = None if os.environ.get("RANK", "0") == "0" else True  # None: a bar on a terminal
         with tqdm(total=recipe.epochs, unit="epoch", disable=silent) as bar:
-            found = _trained(recipe, target, options, size, partial(_watch, bar, report))
+            found = _trained(recipe, target, options, size, bar, report)
         if found is not None:  # else another process keeps it
             from helpers import samples
 
@@ -226,10 +226,10 @@ def _target(options: Training, size: experiments.Preset):
     return replace(target, most=min(target.most, most)) if most else target
 
 
-def _trained(recipe, target, options: Training, size: experiments.Preset, watch: Callable):
+def _trained(recipe, target, options: Training, size: experiments.Preset, bar, report):
     """The run; None in all processes but the first of those that train it together."""
     stem = options.out / f"seed{options.seed}" if options.out else None
-    common = {"watch": watch, "device": options.device}
+    common = {"watch": partial(_watch, bar, report), "device": options.device}
     if _launched():
         if options.resume or options.status:
             raise BadCommand("--resume, --status: not under torchrun; leave them out")
@@ -244,6 +244,7 @@ def _trained(recipe, target, options: Training, size: experiments.Preset, watch:
     if options.resume and (there := _complete(recipe, target, options.seed, stem)):
         return there
     common |= {"stems": [stem], "resume": options.resume, "engine": engine}
+    common |= {"early": report.early} if report else {}
     return recorder.train(recipe, target, (options.seed,), **common)[0]
 
 

@@ -76,7 +76,7 @@ def cell_density(
     The mean of `refine`² midpoints stands for the cell, so that a cell wider than a component
     still holds about the right mass.
     """
-    points = _grid(extent or limits(target), bins * refine)
+    points = grid(extent or limits(target), bins * refine)
     density = target.log_prob(points).exp().numpy().reshape(bins, refine, bins, refine)
     return density.mean((1, 3))
 
@@ -147,7 +147,7 @@ def latent_map(
     decodes more than 3σ away from every component is pale. Dotted circles are radii 1, 2, 3.
     """
     with torch.no_grad():
-        x = decode(_grid(LATENT, n).float())  # (n², 2)
+        x = decode(grid(LATENT, n).float())  # (n², 2)
     share, label = target.responsibilities(x).max(-1)
     sure = (share - 1 / target.k) / (1 - 1 / target.k) if target.k > 1 else share
     colours = to_rgba_array(component_colours(target.k))[label.numpy()]  # (n², 4)
@@ -210,7 +210,7 @@ def _image(ax: Axes, values: np.ndarray, extent: Extent, **colours) -> AxesImage
     return ax.imshow(values.swapaxes(0, 1), extent=extent, **look)
 
 
-def _grid(extent: Extent, n: int) -> Tensor:
+def grid(extent: Extent, n: int) -> Tensor:
     """Midpoints of n × n cells, (n², 2), the second coordinate running fastest."""
     return torch.cartesian_prod(*torch.from_numpy(_midpoints(extent, n)).T)
 

@@ -60,15 +60,18 @@ def looks(names: Sequence[str]) -> dict[str, dict]:
     return result
 
 
-def reference(ax: Axes, truth: Truth | None) -> None:
-    """Draw what fresh samples of the truth score, if given: a line in a band, low to high."""
+def reference(ax: Axes, truth: Truth | None, known: str = "truth") -> None:
+    """Draw what fresh samples of the truth score, if given: a line in a band, low to high.
+
+    `known` is what the legend calls it; of images no truth is known, only "real" ones.
+    """
     if truth is None:
         return
     low, mean, high = truth
     if high > low:
         ax.axhspan(low, high, color=ROLES["truth"], alpha=0.13, linewidth=0, zorder=0.5)
     line = {"color": ROLES["truth"], "linewidth": 1.2, "linestyle": "--", "zorder": 0.6}
-    ax.axhline(mean, label="truth", **line)
+    ax.axhline(mean, label=known, **line)
 
 
 def losses(ax: Axes, history: Mapping[str, Sequence[float | None]], unit: str) -> None:
@@ -86,12 +89,13 @@ def by_epoch(
     scores: Mapping[str, ArrayLike],
     label: str,
     truth: Truth | None = None,
+    known: str = "truth",
 ) -> None:
     """A metric against the epoch: each entry is (epochs,), or (seeds, epochs) for a band.
 
-    A score of None leaves a gap.
+    A score of None leaves a gap; `known` is as in `reference`.
     """
-    _bands(ax, epochs, scores, truth, marker="")
+    _bands(ax, epochs, scores, truth, known, marker="")
     ax.set(xlabel="epoch", ylabel=label)
 
 
@@ -102,9 +106,10 @@ def perturbation(
     label: str,
     truth: Truth | None = None,
     xlabel: str = "strength of the perturbation",
+    known: str = "truth",
 ) -> None:
     """A score against how far the latents are from their prior; shapes as in `by_epoch`."""
-    _bands(ax, strengths, scores, truth)
+    _bands(ax, strengths, scores, truth, known)
     ax.set(xlabel=xlabel, ylabel=label)
 
 
@@ -180,10 +185,15 @@ def matrix(
 
 
 def _bands(
-    ax: Axes, x: ArrayLike, scores: Mapping[str, ArrayLike], truth: Truth | None, **line
+    ax: Axes,
+    x: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    truth: Truth | None,
+    known: str,
+    **line,
 ) -> None:
     """The mean over seeds as a line, from the lowest seed to the highest as a band."""
-    reference(ax, truth)
+    reference(ax, truth, known)
     for name, look in looks(list(scores)).items():
         runs = np.atleast_2d(np.asarray(scores[name], float))  # (seeds, points); None is NaN
         ax.plot(x, runs.mean(0), label=name, **look | line)

@@ -22,6 +22,9 @@ SAVE_EVERY = 25  # epochs; what a killed process can cost,
 SAVE_SECONDS = 60  # or so long a time of training, where epochs are long
 
 
+Early = Callable[["Recorder", training.Step, int], bool]  # more of a model's first steps?
+
+
 class Probe:
     """Fixed noise and fixed labelled points, and a model's answer to them after every epoch."""
 
@@ -265,12 +268,14 @@ def train(
     stems: Sequence[Path | None] | None = None,
     resume: bool = False,
     watch: Callable[[Recorder], None] = lambda recorder: None,
+    early: Early | None = None,
     device: str = "auto",
     engine: Engine = PLAIN,
 ) -> list[runs.Run]:
     """Train a recipe from several seeds and save each; returns the runs.
 
-    `watch` is called after each epoch with the first seed's recorder. With `resume` each goes on
+    `watch` is called after each epoch with the first seed's recorder, `early` after each step with
+    the step too, and before the first one. With `resume` each goes on
     from its last save, if there is one. Interrupting keeps what was reached. On a CPU the seeds
     share the threads that PyTorch may use. `engine` takes the steps: PLAIN, or a faster one.
     Before anything is trained it raises what `place_of` does, and BadRun for a foreign checkpoint.
@@ -294,9 +299,36 @@ def train(
     with training.threads(1), contextlib.ExitStack() as stack:
         for recorder in recorders:
             stack.enter_context(recorder)
+        if early:
+            options["between"] = look = partial(early, recorders[0])
+            if not any(found):
+                _opening(recipe, built[0], points, streams[0], look, engine is not PLAIN)
         rounds = engine.train_all(engine.build(recipe, built), *points, **options)
         _record(rounds, recorders, watch)
     return [runs.read(recorder.stem) for recorder in recorders]
+
+
+def _opening(recipe, networks, points, generator, look, slow: bool) -> None:
+    """Show a model before its first step, and where compiling takes long the first steps as well.
+
+    Those are taken by a copy, as long as who looks wants to see more.
+    """
+    (step,) = PLAIN.build(recipe, [copy.deepcopy(networks)])
+    look(step, 0)
+    if not slow:
+        return
+
+    def within(step, number: int) -> None:
+        if not look(step, number):
+            raise _Seen
+
+    twin = torch.Generator().set_state(generator.get_state())
+    with contextlib.suppress(_Seen):
+        next(training.train(step, *points, generator=twin, between=within))
+
+
+class _Seen(Exception):
+    """Who looks has seen enough."""
 
 
 def _left(stem: Path, mine: str, resume: bool) -> dict | None:

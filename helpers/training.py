@@ -28,6 +28,7 @@ TRAINING_VERSION = 1  # raise it when training changes on purpose, and train the
 Schedule = Callable[[float], float]  # of the progress of a training, from 0 to 1
 Losses = dict[str, float | None]
 Probe = Callable[[nn.Module], dict[str, Tensor]]
+Between = Callable[["Step", int], object]  # is shown a step that was taken, and its number
 
 
 class BadCheckpoint(ValueError):
@@ -253,10 +254,12 @@ def train(
     generator: torch.Generator,
     probe: Probe = nothing,
     resume: dict | None = None,
+    between: Between | None = None,
 ) -> Iterator[Snapshot]:
     """Train on points (n, d); yields a Snapshot after each epoch, the networks as they then are.
 
-    `probe` looks at the model after each epoch. `resume` is an earlier snapshot's checkpoint.
+    `probe` looks at the model after each epoch, `between` at the step after each of its steps, in
+    time that does not count. `resume` is an earlier snapshot's checkpoint.
     Raises Diverged when a loss is no longer finite, ValueError when no batch can be filled.
     """
     check_batch(step.settings, train)
@@ -265,8 +268,8 @@ def train(
     for epoch in range(done + 1, step.settings.epochs + 1):
         start = read_clock(train.device)
         with flush_denormals():
-            losses = _epoch(step, train, generator, epoch)
-        seconds += read_clock(train.device) - start
+            losses, aside = _epoch(step, train, generator, epoch, between)
+        seconds += read_clock(train.device) - start - aside
         check_finite(losses, epoch)
         step.publish()
         yield look(step, validation, still, generator, probe, epoch, losses, seconds)
@@ -281,6 +284,7 @@ def train_all(
     probe: Probe = nothing,
     resumes: Sequence[dict | None] | None = None,
     threads: int = 1,
+    between: Between | None = None,
 ) -> Iterator[dict[int, Snapshot]]:
     """Train several members, an epoch each in turn, or as many at once as threads.
 
@@ -289,7 +293,9 @@ def train_all(
     """
     resumes = resumes or [None] * len(steps)
     running = {
-        member: train(step, train_points, validation, generator=g, probe=probe, resume=resume)
+        member: train(
+            step, train_points, validation, generator=g, probe=probe, resume=resume, between=between
+        )
         for member, (step, g, resume) in enumerate(zip(steps, generators, resumes, strict=True))
     }
     with ThreadPoolExecutor(threads) as pool:
@@ -325,14 +331,21 @@ class Engine(NamedTuple):
 PLAIN = Engine({"vae": VAEStep, "gan": GANStep}, train_all)
 
 
-def _epoch(step: Step, train: Tensor, generator: torch.Generator, epoch: int) -> Losses:
+def _epoch(step, train, generator, epoch, between) -> tuple[Losses, float]:
+    """The mean of each loss, and the seconds that looking in between took."""
+    aside = 0.0
     batches, *noise = epoch_inputs(step, train, generator)
     losses: dict[str, list[Tensor]] = {name: [] for name in step.names}
     states = step_states(step.settings, epoch, len(batches), train.device)
     for now, *inputs in zip(states, batches, *noise, strict=True):
         for name, loss in step(now, *inputs).items():
             losses[name].append(loss)
-    return {name: torch.stack(v).mean().item() if v else None for name, v in losses.items()}
+        if between:
+            start = read_clock(train.device)
+            between(step, now.number)
+            aside += read_clock(train.device) - start
+    means = {name: torch.stack(v).mean().item() if v else None for name, v in losses.items()}
+    return means, aside
 
 
 def epoch_inputs(step: Step, train: Tensor, generator: torch.Generator) -> list[Tensor]:

@@ -29,6 +29,10 @@ from helpers.app.limits import BadJob
 NAME = re.compile(r"\w[\w.-]*-[0-9a-f]{8}")
 AT_ONCE = 2  # jobs; each takes a core
 ACTIVE = ("starting", "training", "stopping")
+PACES = ("full speed", "slow motion", "pause", "one step")
+SLOW = 0.4  # seconds that a step in slow motion takes
+OPENING = 10  # seconds that first steps are shown where compiling takes long
+OFTEN = 0.4  # seconds from picture to picture; the first are after 1, 2, 4, 8 … steps
 PROGRAM = (sys.executable, "-m", "helpers")
 POINTS = 300  # of a loss curve
 PATIENCE = 10  # seconds, for others who start one
@@ -76,6 +80,7 @@ class Status:
     epoch: int = 0
     epochs: int = 0
     seconds: float = 0.0  # spent training
+    step: int | None = None  # of the training's first ones, while they are shown one by one
     line: str = ""  # the scores of the last epoch, or what went wrong
     losses: dict[str, list[float | None]] = field(default_factory=dict)  # and "epoch", their epochs
 
@@ -133,6 +138,20 @@ def stop(name: str) -> None:
     (folder(name) / "stop").touch()
 
 
+def pace(name: str, speed: str) -> None:
+    """Let a training run, in slow motion, not at all, or one step on: one of PACES."""
+    files.write_text(folder(name) / "pace", speed)
+
+
+def paced(place: Path) -> str:
+    """How a training in a folder is to run: one of PACES."""
+    try:
+        said = (place / "pace").read_text("utf-8")
+    except OSError:
+        return PACES[0]
+    return said if said in PACES else PACES[0]
+
+
 # ------------------------------------------------------------------------------------ reading
 
 
@@ -180,6 +199,14 @@ def preview(name: str) -> dict[str, np.ndarray] | None:
             return {name: arrays[name].astype(np.float32) for name in arrays}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def changed(name: str) -> int:
+    """When the preview of a job was written last, in nanoseconds; zero before."""
+    try:
+        return (_place(name) / "preview.npz").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def folder(name: str) -> Path:
@@ -241,6 +268,10 @@ class Reporter:
 
     def __init__(self, folder: Path):
         self.folder, self.last = Path(folder), {}
+        self.began = self.shown = time.monotonic()
+        self.furthest = 0  # number of the step that was shown last
+        self.held = 0.0  # seconds of slow motion and pauses
+        self.views = {}  # what the networks made of the plane when they were last looked at
 
     def __enter__(self):
         self._tell("starting")
@@ -264,10 +295,57 @@ class Reporter:
             "line": recorder.evaluator.line(row),
             "losses": curves(recorder.rows[1:]),
         }
-        self._show({name: values.numpy() for name, values in probe.items()})
+        self._show({name: values.numpy() for name, values in probe.items()} | self.views)
         self._tell("training")
-        if (self.folder / "stop").exists() and not recorder.complete:
-            raise Stopped
+        if not recorder.complete:
+            self._hold()
+
+    def early(self, recorder, step, number: int) -> bool:
+        """Show a training after a step, if it is time; whether more of its first are wanted."""
+        if self._due(number):
+            step.publish()
+            self._look(recorder, step)
+            if not recorder.frames:  # epochs are told of when they end
+                self._tell("training", epochs=recorder.recipe.epochs, step=number)
+        self._hold()
+        return time.monotonic() - self.began - self.held < OPENING
+
+    def _due(self, number: int) -> bool:
+        if number == 0:
+            self.began = time.monotonic()
+        if number < self.furthest:  # shown already, of a copy
+            return False
+        now, paced_ = time.monotonic(), paced(self.folder) != PACES[0]
+        first = number & (number - 1) == 0 and number <= 64  # 0, 1, 2, 4 …
+        if not (first or paced_ or now - self.shown > OFTEN):
+            return False
+        self.shown, self.furthest = now, number
+        return True
+
+    def _look(self, recorder, step) -> None:
+        from helpers.app import views  # it brings PyTorch
+
+        probe = recorder.probe
+        found = probe(step.model)
+        self.views = views.seen(step, recorder.target, probe, found["samples"])
+        points = {name: values[: probe.filmed].half().numpy() for name, values in found.items()}
+        self._show(points | self.views)
+
+    def _hold(self) -> None:
+        """Wait as slow motion, a pause or one step ask for; raises Stopped when asked to end."""
+        began, end = time.monotonic(), time.monotonic() + SLOW
+        while True:
+            if (self.folder / "stop").exists():
+                raise Stopped
+            speed = paced(self.folder)
+            if speed == "one step":
+                files.write_text(self.folder / "pace", "pause")
+            if speed in ("full speed", "one step") or (
+                speed == "slow motion" and time.monotonic() > end
+            ):
+                break
+            time.sleep(0.03)
+        self.held += time.monotonic() - began
 
     def _show(self, arrays: dict[str, np.ndarray]) -> None:
         with files.replacing(self.folder / "preview.npz") as path:

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
@@ -77,6 +79,46 @@ def scene(recipe: Recipe, target: Target) -> animation.Scene:
     return animation.scene_of(recipe, target, probe)
 
 
+def discriminator(target: Target, seen: dict[str, np.ndarray]) -> bytes:
+    """The discriminator's number over the plane, samples on it, and the pull on some of them.
+
+    `seen` is what `views.pull` gives, with the samples. An arrow shows the direction of the
+    gradient; all have one length, where there is any pull.
+    """
+    field, arrows = seen["field"], seen["arrows"]
+    most = max(np.abs(field).max(), 1e-6)
+    sizes = np.linalg.norm(arrows[:, 2:], axis=1, keepdims=True)
+    ways = arrows[:, 2:] / np.maximum(sizes, 1e-12)
+
+    def draw(ax: Axes) -> None:
+        extent = maps.limits(target)
+        colours = {"cmap": "PuOr_r", "vmin": -most, "vmax": most, "alpha": 0.75}
+        ax.imshow(field.T, origin="lower", extent=extent, **colours)
+        ax.quiver(*arrows[:, :2].T, *ways.T, scale=22, width=0.004, color="0.15", zorder=5)
+        ax.plot(*arrows[:, :2].T, ".", markersize=4, color=plots.ROLES["GAN"], zorder=6)
+        maps.plane(ax, extent)
+        ax.set_title("discriminator: orange taken for real, violet for fake", fontsize=9)
+
+    return sheet(draw)
+
+
+def gaussians(target: Target, seen: dict[str, np.ndarray]) -> bytes:
+    """A VAE's Gaussians at 2σ: q(z | x) over the prior's circles, and p(x | z) over the target."""
+
+    def draw(axes: Sequence[Axes]) -> None:
+        for ax, name in zip(axes, ("coded", "decoded"), strict=True):
+            lines = seen.get(name, np.empty((0, 25, 2)))
+            ax.add_collection(LineCollection(lines, colors=plots.ROLES["VAE"], linewidths=0.9))
+        for radius in (1, 2, 3):
+            axes[0].add_patch(Circle((0, 0), radius, fill=False, color="0.6", linestyle="--"))
+        maps.plane(axes[0], maps.LATENT, maps.LATENT_AXES)
+        maps.contours(axes[1], target)
+        axes[0].set_title("codes q(z | x) at 2σ, and the prior at 1, 2, 3σ", fontsize=9)
+        axes[1].set_title("p(x | z) at 2σ, of z from the prior", fontsize=9)
+
+    return sheet(draw, (9.0, 4.6), panels=2)
+
+
 def losses(recipe: Recipe, epochs: Sequence[float], columns: dict[str, Sequence[float]]) -> bytes:
     """Loss curves by epoch."""
 
@@ -94,15 +136,16 @@ def sheet(
     draw: Callable[[Axes], object],
     size: tuple[float, float] = (5.0, 5.0),
     margins: tuple[float, ...] = (),
+    panels: int = 1,
 ) -> bytes:
-    """One picture of so many inches, as a PNG file.
+    """One picture of so many inches, as a PNG file; `draw` gets its axes, or all of them.
 
     Given margins (left, bottom, right, top, as shares) spare the time of finding good ones.
     """
     buffer = io.BytesIO()
     with LOCK, style.context(plots.STYLE):
         figure = Figure(figsize=size, layout="none" if margins else None)
-        draw(figure.subplots())
+        draw(figure.subplots(1, panels))
         if margins:
             figure.subplots_adjust(*margins)
         figure.savefig(buffer, format="png", dpi=SHARP)

@@ -28,17 +28,20 @@ def train_members(
     probe: Probe = nothing,
     resumes: Sequence[dict | None] | None = None,
     threads: int = 1,
+    between: training.Between | None = None,
 ) -> Iterator[dict[int, Snapshot]]:
     """As `training.train_all`: by turns on a CPU, in one batched pass on another device.
 
-    By turns too where one is resumed, or where constants differ, of which a pass has one set.
+    By turns too where one is resumed or looked at between steps, or where constants differ, of
+    which a pass has one set.
     """
     arguments = (steps, train_points, validation)
     options = {"generators": generators, "probe": probe}
     many = train_points.device.type != "cpu" and len(steps) > 1
-    if many and not any(resumes or ()) and _same_constants(steps):
+    if many and not (between or any(resumes or ())) and _same_constants(steps):
         return train_stacked(*arguments, **options)
-    return training.train_all(*arguments, **options, resumes=resumes, threads=threads)
+    options |= {"resumes": resumes, "threads": threads, "between": between}
+    return training.train_all(*arguments, **options)
 
 
 def _same_constants(steps: Sequence[Fused]) -> bool:

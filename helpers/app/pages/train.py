@@ -206,7 +206,9 @@ def _live(name: str, was_active: bool) -> None:
         if was_active and not status.active:
             st.rerun()  # the whole page, which then stops asking
         _progress(name, status)
-        if status.epoch:
+        if status.active:
+            _speed(name)
+        if status.epoch or status.step is not None:
             _pictures(name, status)
 
 
@@ -217,6 +219,8 @@ def _progress(name: str, status: jobs.Status) -> None:
     words = STATES[status.state]
     if status.epochs:
         words += f" · epoch {status.epoch} of {status.epochs}"
+    if status.step is not None:
+        words += f", step {status.step}"
     bar.progress(min(share, 1.0), words + (f", about {duration(left)} left" if left else ""))
     if status.state == "failed":
         forms.complain(status.line)
@@ -230,28 +234,50 @@ def _progress(name: str, status: jobs.Status) -> None:
                 st.switch_page(f"{name}.py")
 
 
+def _speed(name: str) -> None:
+    """How fast it is to go; one step, once asked for, leaves it paused."""
+    place = jobs.folder(name)
+    now = jobs.paced(place)
+    chosen = st.segmented_control("Speed", jobs.PACES[:3], default=now, key=f"speed {name}")
+    if chosen and chosen != now and now != "one step":
+        jobs.pace(name, chosen)
+    if chosen == "pause":
+        words = {"icon": ":material/skip_next:", "on_click": jobs.pace}
+        st.button("One step", key="one step", args=(name, "one step"), **words)
+
+
 def _pictures(name: str, status: jobs.Status) -> None:
-    """The picture being learned and the loss curves, drawn anew when an epoch has ended."""
-    key = (name, status.epoch)
+    """The picture being learned and the loss curves, drawn anew when there is something new."""
+    key = (name, status.epoch, jobs.changed(name))
     drawn = st.session_state.get("drawn", (None,))
     if drawn[0] != key:
         drawn = st.session_state["drawn"] = (key, *_draw(name, status))
-    if drawn[1]:
-        st.image(drawn[1], width="stretch")
-    st.image(drawn[2], width="stretch")
+    _, found, *pictures = drawn
+    for picture in filter(None, pictures):
+        st.image(picture, width="stretch")
     if status.state != "failed":
-        st.caption(status.line)
+        st.caption(" · ".join(filter(None, (status.line, found))))
 
 
-def _draw(name: str, status: jobs.Status) -> tuple[bytes | None, bytes]:
+def _draw(name: str, status: jobs.Status) -> tuple[str | bytes | None, ...]:
+    """How many modes are found, in words, and the pictures; nothing where there is none."""
     from helpers import targets  # they bring PyTorch: not for the first page to wait for
     from helpers.app import render
 
     job, seen = jobs.job_of(name), jobs.preview(name)
     target = targets.named(job.target)
-    learned = seen and render.learned(job.recipe, target, status.epoch, seen)
+    if seen is None:
+        return ("",)
+    modes = "modes found: {} of {}".format(*seen["modes"].astype(int)) if "modes" in seen else ""
+    learned = render.learned(job.recipe, target, status.epoch, seen)
+    networks = None
+    if "field" in seen:
+        networks = render.discriminator(target, seen)
+    elif "decoded" in seen:
+        networks = render.gaussians(target, seen)
     curves = dict(status.losses)
-    return learned, render.losses(job.recipe, curves.pop("epoch"), curves)
+    losses = render.losses(job.recipe, curves.pop("epoch"), curves) if curves else None
+    return modes, learned, networks, losses
 
 
 if __name__ == "__main__":
