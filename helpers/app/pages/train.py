@@ -29,6 +29,7 @@ FAMILIES = (
     "discriminator learns to tell them from real ones."
 )
 PLAIN = 4  # times as long, without compiling
+WORTH = 120  # seconds of a training from which on compiling pays
 REFRESH = 0.5  # seconds
 STATES = {
     "starting": "Starting (about 5 s)",
@@ -97,8 +98,12 @@ def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
         with columns[len(rest) % 2], forms.one_line(mistakes):
             about = "For training, at the most. A few are learned sooner, and by heart."
             extras["images"] = forms.whole("images", 4_000, about)
-    about = "Several times faster, after up to half a minute the first time."
-    key = forms.kept("compiled", True)
+    if pictured:  # nothing is gained where convolutions take the time
+        extras["compiled"] = False
+        return
+    about = "Several times faster, after up to half a minute in which no new picture comes."
+    long = (_an_epoch(base.name, target) or 0) * PLAIN * base.epochs > WORTH
+    key = forms.kept(f"compiled {base.name}", long)
     extras["compiled"] = st.toggle("Compile the steps", key=key, help=about)
 
 
@@ -125,16 +130,25 @@ def fits(recipe: recipes.Recipe, target: str) -> bool:
 
 def _estimate(job: jobs.Job) -> str:
     """How long it may take, by the saved run of the recipe."""
-    suffix = "" if job.target == "gmm5" else f"@{job.target}*"
-    roots = files.output("data", "runs"), files.REPOSITORY / "data" / "runs"
-    found = (path for root in roots for path in root.glob(f"{job.base}{suffix}/seed5.zip"))
+    each = _an_epoch(job.base, job.target)
+    if each is None:
+        return "How long it takes is told after the first epoch."
+    each *= 1 if job.compiled or job.target in limits.IMAGES else PLAIN
+    return f"About {duration(each * job.recipe.epochs)}, if the sizes stay the recipe's."
+
+
+@st.cache_data(max_entries=64)
+def _an_epoch(base: str, target: str) -> float | None:
+    """Seconds that an epoch of a recipe's saved run took; None where there is no such run."""
+    suffix = "" if target == "gmm5" else f"@{target}*"
+    roots = files.written("data", "runs"), files.REPOSITORY / "data" / "runs"
+    found = (path for root in roots for path in root.glob(f"{base}{suffix}/seed5.zip"))
     try:
         with zipfile.ZipFile(next(found)) as archive:
             seconds = json.loads(archive.read("record.json"))["history"]["seconds"]
     except Exception:  # none yet, or damaged, which its own page tells
-        return "How long it takes is told after the first epoch."
-    each = seconds[-1] / max(1, len(seconds) - 1) * (1 if job.compiled else PLAIN)
-    return f"About {duration(each * job.recipe.epochs)}, if the sizes stay the recipe's."
+        return None
+    return seconds[-1] / max(1, len(seconds) - 1)
 
 
 def duration(seconds: float) -> str:
