@@ -3,6 +3,8 @@
 It lies among the pages: beside a folder called `pages` Streamlit would run those by themselves.
 """
 
+from pathlib import Path
+
 import streamlit as st
 
 from helpers.app import forms
@@ -14,6 +16,7 @@ PAGES = {  # file: title, icon
     "compare": ("Compare", ":material/compare:"),
     "watch": ("Watch", ":material/movie:"),
 }
+ICON = Path(__file__).parents[1] / "icon.png"
 # Streamlit leaves a hand's breadth above a page, and titles fit for a poster.
 STYLE = """<style>
 .stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1400px}
@@ -23,7 +26,9 @@ h1 {font-size: 1.9rem !important; padding: 0 !important}
 
 def show() -> None:
     """Show the page that the address names."""
-    st.set_page_config(page_title="Two ways to five Gaussians", layout="wide")
+    # An icon of our own: Streamlit would ask another host for one.
+    words = {"page_title": "Two ways to five Gaussians", "layout": "wide"}
+    st.set_page_config(page_icon=ICON, **words)
     st.html(STYLE)
     forms.remember()
     pages = [

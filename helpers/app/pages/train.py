@@ -31,6 +31,7 @@ FAMILIES = (
 PLAIN = 4  # times as long, without compiling
 WORTH = 120  # seconds of a training from which on compiling pays
 REFRESH = 0.5  # seconds
+SQUARE = 520  # pixels of the networks' picture
 STATES = {
     "starting": "Starting (about 5 s)",
     "training": "Training",
@@ -267,8 +268,9 @@ def _pictures(name: str, status: jobs.Status) -> None:
     if drawn[0] != key:
         drawn = st.session_state["drawn"] = (key, *_draw(name, status))
     _, found, *pictures = drawn
-    for picture in filter(None, pictures):
-        st.image(picture, width="stretch")
+    for picture, width in zip(pictures, ("stretch", SQUARE, "stretch"), strict=False):
+        if picture:
+            st.image(picture, width=width)
     if status.state != "failed":
         st.caption(" · ".join(filter(None, (status.line, found))))
 
