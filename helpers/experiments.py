@@ -310,7 +310,7 @@ _FACES = (
         idea="faces from 32 numbers, by a GAN",
         generator=(96, 48, 24, 12),
         discriminator=(12, 24, 48, 96),
-        epochs=24,
+        epochs=20,
         **FACE_GAN,
     ),
     GANRecipe(name="gan-faces-cold", idea="faces, from fresh weights", **STARTS),
