@@ -7,6 +7,7 @@ PyTorch, which takes seconds to load.
 """
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +36,9 @@ SLOW = 0.4  # seconds that a step in slow motion takes
 OPENING = 10  # seconds that first steps are shown where compiling takes long
 OFTEN = 0.4  # seconds from picture to picture; the first are after 1, 2, 4, 8 … steps
 PROGRAM = (sys.executable, "-m", "helpers")
+WAITS = (sys.executable, "-m", "helpers.app.waiting")
+WAITING = "FIVE_GAUSSIANS_WAITING"  # set where a server wants a process to wait
+_ready: list[subprocess.Popen] = []  # the one that waits, if any
 POINTS = 300  # of a loss curve
 PATIENCE = 10  # seconds, for others who start one
 SAME = 10  # seconds between two readings of when a process started: system time gets adjusted
@@ -107,7 +112,8 @@ def start(job: Job) -> str:
             raise BadJob(f"{busy} trainings are running, as many as share this machine; stop one")
         name = f"{job.recipe.name}-{secrets.token_hex(4)}"
         process = _spawn(job, folder(name))
-        values = asdict(job) | {"pid": process.pid, "born": time.time()}
+        born = psutil.Process(process.pid).create_time()
+        values = asdict(job) | {"pid": process.pid, "born": born}
         try:
             files.write_json(folder(name) / "job.json", values)  # last: a job has a process
         except OSError:
@@ -118,19 +124,37 @@ def start(job: Job) -> str:
 
 
 def _spawn(job: Job, folder: Path) -> subprocess.Popen:
+    """A process that trains a job: the one that waits, if there is one, else a new one."""
     folder.mkdir(parents=True)
-    options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {}
+    words, environment = job.arguments(folder), {"FIVE_GAUSSIANS_OUT": str(_root())}
+    command = {"words": words, "log": str(folder / "log.txt"), "environment": environment}
+    while _ready:
+        process = _ready.pop()
+        with contextlib.suppress(OSError), process.stdin as line:  # it may have been killed
+            line.write(json.dumps(command).encode() + b"\n")
+            line.flush()
+            return process
     with (folder / "log.txt").open("wb") as log:
-        return subprocess.Popen(
-            [*PROGRAM, *job.arguments(folder)],
-            cwd=files.REPOSITORY,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "FIVE_GAUSSIANS_OUT": str(_root())},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=os.name != "nt",  # Ctrl-C on the server does not end it
-            **options,
-        )
+        return _process([*PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def prepare() -> None:
+    """See that a process waits for the next training; PyTorch takes it seconds to load."""
+    if os.environ.get(WAITING) and not any(process.poll() is None for process in _ready):
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        _ready[:] = [_process(WAITS, stdin=subprocess.PIPE, **silent)]
+
+
+def _process(command: Sequence[str], **streams) -> subprocess.Popen:
+    options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {}
+    return subprocess.Popen(
+        command,
+        cwd=files.REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "FIVE_GAUSSIANS_OUT": str(_root())},
+        start_new_session=os.name != "nt",  # Ctrl-C on the server does not end it
+        **streams,
+        **options,
+    )
 
 
 def stop(name: str) -> None:

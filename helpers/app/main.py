@@ -4,6 +4,7 @@ It loads nothing of the project before the first page is asked for, so that the 
 at once.
 """
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def serve(port: int = PORT, browser: bool = False) -> None:
     except ImportError as missing:
         raise NoApp(f"the app needs {missing.name}: pip install -e '.[app]'") from None
 
+    os.environ["FIVE_GAUSSIANS_WAITING"] = "1"  # as helpers.app.jobs has it
     App(PAGES, middleware=[Middleware(Guard, port)]).run(config=options(port, browser))
 
 

@@ -67,6 +67,34 @@ def test_stopping_and_killing_are_told(ended):
     assert history["epoch"][-1] == status.epoch
 
 
+def test_a_process_waits_with_pytorch_loaded_and_takes_the_next_training(monkeypatch, ended):
+    jobs.prepare()
+    assert not jobs._ready  # none is wanted but by a server
+    monkeypatch.setenv(jobs.WAITING, "1")
+    jobs.prepare()
+    (waiting,) = jobs._ready
+    jobs.prepare()
+    assert jobs._ready == [waiting]  # one is enough
+    name = jobs.start(a_job("vae", epochs=1, batch=5_000))
+    known = json.loads((jobs.folder(name) / "job.json").read_text("utf-8"))
+    assert known["pid"] == waiting.pid
+    assert until(lambda: not (now := jobs.read(name)).active and now).state == "complete"
+    assert "seed 5" in (jobs.folder(name) / "log.txt").read_text("utf-8")
+
+
+def test_one_that_waits_ends_with_its_server_and_a_dead_one_is_replaced(monkeypatch, ended):
+    assert jobs._process(jobs.WAITS, stdin=jobs.subprocess.DEVNULL).wait(120) == 0
+    dead = jobs._process(SLEEPS, stdin=jobs.subprocess.PIPE)
+    dead.kill()
+    dead.wait()
+    monkeypatch.setattr(jobs, "_ready", [dead])
+    monkeypatch.setattr(jobs, "PROGRAM", SLEEPS)
+    name = jobs.start(a_job())
+    known = json.loads((jobs.folder(name) / "job.json").read_text("utf-8"))
+    assert known["pid"] != dead.pid
+    assert not jobs._ready
+
+
 def test_of_six_clicks_at_once_two_start(monkeypatch, ended):
     monkeypatch.setattr(jobs, "PROGRAM", SLEEPS)
 

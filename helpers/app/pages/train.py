@@ -54,6 +54,7 @@ def show() -> None:
         _start_button(_job())
     with right, forms.one_line():
         _looked_at()
+    jobs.prepare()  # last: the page goes first
 
 
 def _job() -> jobs.Job | None:

@@ -1,0 +1,31 @@
+"""A process that has PyTorch loaded and waits for a training: `python -m helpers.app.waiting`.
+
+It reads one line, the words of a command as JSON with a file for what it prints, and runs it.
+Without a line, when whoever started it has ended, it ends too.
+"""
+
+import json
+import os
+import sys
+
+
+def main() -> int:
+    """Wait for a command, run it, return its exit status."""
+    from helpers import cli, recorder, targets  # seconds, before anyone waits for them
+    from helpers.app import views
+    from helpers.engine import members
+
+    assert all((recorder, views, members))
+    targets.gmm5()
+    if not (line := sys.stdin.readline()):
+        return 0
+    command = json.loads(line)
+    printed = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(printed, stream.fileno())
+    os.environ.update(command["environment"])
+    return cli.main(command["words"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
