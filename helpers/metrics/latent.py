@@ -250,14 +250,15 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, bins: int = 20) -> Te
 
     I(z₁; v) − I(z₂; v) over H(v), z₁ and z₂ the two numbers that tell most of factor v (Chen et al.
     2018, eq. 6), each cut into bins that hold equally many. One where a single number holds all of
-    a factor, near zero where several share it, or none holds it.
+    a factor, near zero where several share it, or none holds it, or where it never varies.
     """
     ranks = codes.argsort(0).argsort(0)  # (n, d)
     cut = (ranks * bins // len(codes)).T.numpy()
     gaps = []
     for factor in factors.T.numpy():
         told = sorted(mutual_info_score(factor, number) for number in cut)
-        gaps.append((told[-1] - told[-2]) / mutual_info_score(factor, factor))
+        entropy = mutual_info_score(factor, factor)
+        gaps.append((told[-1] - told[-2]) / entropy if entropy else 0.0)
     return torch.tensor(gaps)
 
 
