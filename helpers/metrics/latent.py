@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from scipy import ndimage, stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import adjusted_rand_score, mutual_info_score
+from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture as Clusters
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from helpers.targets import GaussianMixture
 
@@ -253,12 +254,16 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, bins: int = 20) -> Te
     a factor, near zero where several share it, or none holds it, or where it never varies.
     """
     ranks = codes.argsort(0).argsort(0)  # (n, d)
-    cut = (ranks * bins // len(codes)).T.numpy()
+    cut = one_hot(ranks * bins // len(codes), bins).double()  # (n, d, bins)
     gaps = []
-    for factor in factors.T.numpy():
-        told = sorted(mutual_info_score(factor, number) for number in cut)
-        entropy = mutual_info_score(factor, factor)
-        gaps.append((told[-1] - told[-2]) / entropy if entropy else 0.0)
+    for factor in factors.T:
+        kinds = one_hot(factor).double()  # (n, values)
+        joint = torch.einsum("nv,ndb->dvb", kinds, cut) / len(codes)  # shares, of each number
+        entropy = torch.special.entr(kinds.mean(0)).sum()
+        both = torch.special.entr(joint).sum((1, 2))
+        told = entropy + torch.special.entr(joint.sum(1)).sum(1) - both  # I(z_j; v), (d,)
+        first, second = told.topk(2).values
+        gaps.append(((first - second) / entropy).item() if entropy else 0.0)
     return torch.tensor(gaps)
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mutual_info_score
 
 from helpers.metrics import latent
 from helpers.targets import from_definition, gmm5
@@ -185,6 +186,17 @@ def test_the_gap_is_one_for_axes_that_are_factors_and_small_for_others():
     ]
     assert max(mixed) < 0.9
     assert latent.mutual_information_gap(normal(4_000, 5), factors).max() < 0.02
+
+
+def test_the_gap_is_that_of_mutual_informations_by_another_library():
+    codes, factor = normal(500, 3), torch.randint(0, 4, (500,), generator=rng(3))
+    codes[:, 1] += factor
+    ranks = codes.argsort(0).argsort(0) * 10 // 500
+    told = sorted(mutual_info_score(factor.numpy(), cut.numpy()) for cut in ranks.T)
+    wanted = (told[-1] - told[-2]) / mutual_info_score(factor.numpy(), factor.numpy())
+    still = torch.zeros_like(factor)  # a factor that never varies has nothing to be held
+    found = latent.mutual_information_gap(codes, torch.stack([factor, still], 1), bins=10)
+    assert found.tolist() == pytest.approx([wanted, 0.0], abs=1e-6)
 
 
 def test_rotations_keep_lengths_and_spread_evenly():
