@@ -127,10 +127,9 @@ class Recorder:
         return self.evaluator.watch(epoch, self.recipe.epochs, samples)
 
     def _weights(self) -> dict[str, dict]:
-        half = self.target.domain == "images"  # eight bits of a pixel need no more, files half
-        kind = {"dtype": torch.float16} if half else {}
+        keep = runs.packed if self.target.domain == "images" else dict
         return {
-            name: {key: v.to("cpu", copy=True, **kind) for key, v in network.state_dict().items()}
+            name: keep({key: v.to("cpu", copy=True) for key, v in network.state_dict().items()})
             for name, network in zip(runs.NAMES, self.networks, strict=False)
         }
 

@@ -26,6 +26,8 @@ from helpers.training import TRAINING_VERSION
 
 KINDS = {"recipe": dict, "target": dict, "seed": int, "complete": bool, "training_version": int}
 KINDS |= {"metrics": dict, "history": dict}  # what a record must have
+LARGE = 250_000  # weights of a matrix from which on bytes are worth a scale
+SCALE = " scale"  # how the name of a row's scales ends
 NAMES = ("model", "critic")  # of networks in the file of weights: "critic" is any discriminator
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every part, so that equal runs are equal files
 LARGEST = 2**30  # bytes of a part, in a small file; it can claim to hold any number
@@ -87,7 +89,7 @@ class Run:
         try:
             networks = self.target.networks(self.recipe, some, blank)
             for network, name in zip(networks, NAMES, strict=False):
-                network.load_state_dict(weights[name])
+                network.load_state_dict(unpacked(weights[name]))
         except Exception as error:  # weights of any form may be in a file
             raise BadRun(f"{file_of(self.stem)}: {_brief(error)}; {AGAIN}") from None
         return networks
@@ -287,6 +289,31 @@ def write(stem: Path, record: dict, weights: dict) -> str:
     text = files.as_json({**record, "weights": digest})
     pack(file_of(stem), {"record.json": text.encode(), "weights.pt": content})
     return digest
+
+
+def packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dictionary in half precision, its large matrices in bytes with a scale for each row.
+
+    Pixels have eight bits and need no more; `unpacked` gives back floats, to 1/254 of the largest
+    weight of a row.
+    """
+    found = {}
+    for name, values in state.items():
+        if values.ndim == 2 and values.numel() > LARGE:
+            scale = (values.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)  # (rows, 1)
+            found |= {name: (values / scale).round().to(torch.int8), name + SCALE: scale}
+        else:
+            found[name] = values.to(torch.float16)
+    return found
+
+
+def unpacked(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dictionary as networks load it, from what `packed` made or from floats."""
+    return {
+        name: values * state[name + SCALE] if values.dtype == torch.int8 else values
+        for name, values in state.items()
+        if not name.endswith(SCALE)
+    }
 
 
 def read_record(stem: Path) -> dict:

@@ -420,3 +420,17 @@ def test_a_folder_that_ends_as_a_run_does_is_a_folder(tmp_path, monkeypatch):
     )
     with pytest.raises(BadRun, match=r"best\.lr0.: no such run"):
         runs.find("best.lr0")
+
+
+def test_large_matrices_are_kept_in_bytes_with_a_scale_for_each_row():
+    rng = torch.Generator().manual_seed(2)
+    large = torch.randn(600, 500, generator=rng) * torch.logspace(-3, 2, 600)[:, None]
+    state = {"0.weight": large, "0.bias": torch.randn(600, generator=rng)}
+    kept = runs.packed(state)
+    assert kept["0.weight"].dtype == torch.int8
+    assert kept["0.bias"].dtype == torch.float16
+    back = runs.unpacked(kept)
+    assert back.keys() == state.keys()
+    error = (back["0.weight"] - large).abs() / large.abs().amax(1, keepdim=True)
+    assert 1 / 600 < error.max() <= 1 / 253  # half a step of 127 either way
+    assert not runs.packed({"w": torch.zeros(600, 500)})["w"].any()
