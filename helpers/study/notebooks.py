@@ -9,7 +9,9 @@ code have parted. Whether the helpers still give that output is for nbval to fin
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -26,6 +28,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from PIL import Image
 
 from helpers import claims, files
 from helpers.files import REPOSITORY
@@ -40,6 +43,7 @@ LONGEST_CELL = 15  # lines
 MOST_IN_A_ROW = 3  # code cells without a word between them
 LARGEST_FILE = 1.5  # MB; beyond this GitHub is slow to show a notebook, or refuses
 LARGEST_LAB = 4  # MB; grids of images take more
+HEAVY = 200_000  # bytes of a picture
 PICTURES = ("image/png", "image/jpeg", "image/gif")  # in base64
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REASONS = {
@@ -198,6 +202,7 @@ def render(path: Path, timeout: int = TIMEOUT) -> None:
         raise RenderFailed(f"{path.name}: edited while it ran, so left as it is; render it again")
     progress.say("done")
     paper.keep_figures(book, path.stem)
+    lighten(book)
     stamp = {"code": code_hash(book), "minutes": round(progress.minutes, 1)}
     kept = {"kernelspec": KERNEL, "language_info": {"name": "python"}, STAMP: stamp}
     book.metadata = nbformat.from_dict(kept)  # nothing of this machine, no widgets
@@ -230,6 +235,19 @@ def _cleared(book: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return book
+
+
+def lighten(book: NotebookNode) -> None:
+    """Keep heavy pictures, which are grids of grainy images, as JPEG instead of PNG."""
+    outputs = (output for cell in book.cells for output in cell.get("outputs", []))
+    for data in (output.data for output in outputs if "image/png" in output.get("data", {})):
+        raw = base64.b64decode(data["image/png"])
+        if len(raw) > HEAVY:
+            buffer = io.BytesIO()
+            picture = Image.open(io.BytesIO(raw)).convert("RGB")
+            picture.save(buffer, "JPEG", quality=90, subsampling=0)
+            del data["image/png"]
+            data["image/jpeg"] = base64.b64encode(buffer.getvalue()).decode()
 
 
 def _failure(book: NotebookNode, progress: Progress, reason: str) -> RenderFailed:

@@ -1,12 +1,16 @@
 """Committed notebooks can be believed; planted faults are seen; rendering is all or nothing."""
 
+import base64
+import io
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat import v4
+from PIL import Image
 
 from helpers import claims
 from helpers.files import REPOSITORY
@@ -263,3 +267,23 @@ def test_check_prints_complaints_and_tells_by_its_status(notebook, capsys):
     assert PARTED in capsys.readouterr().out
     assert notebooks.main(["check", "None.ipynb"]) == 1
     assert "no such notebook" in capsys.readouterr().err
+
+
+def test_heavy_pictures_become_jpeg_and_look_the_same():
+    rng = np.random.default_rng(0)
+    grain = Image.fromarray(rng.integers(90, 160, (400, 500, 3), np.uint8))
+    plain = Image.new("RGB", (400, 300), "white")
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x")])
+    for picture in (grain, plain):
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": "a"}
+        book.cells[0].outputs.append(nbformat.v4.new_output("display_data", data))
+    kept = book.cells[0].outputs[1].copy()
+    notebooks.lighten(book)
+    heavy, light = book.cells[0].outputs
+    assert light == kept
+    assert set(heavy.data) == {"image/jpeg", "text/plain"}
+    back = Image.open(io.BytesIO(base64.b64decode(heavy.data["image/jpeg"])))
+    assert back.size == grain.size
+    assert np.abs(np.asarray(back, float) - np.asarray(grain, float)).mean() < 6
