@@ -6,12 +6,13 @@ Without a line, when whoever started it has ended, it ends too.
 
 import json
 import os
+import runpy
 import sys
 
 
 def main() -> int:
     """Wait for a command, run it, return its exit status."""
-    from helpers import cli, recorder, targets  # seconds, before anyone waits for them
+    from helpers import recorder, targets  # seconds, before anyone waits for them
     from helpers.app import views
     from helpers.engine import members
 
@@ -24,7 +25,9 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(printed, stream.fileno())
     os.environ.update(command["environment"])
-    return cli.main(command["words"])
+    sys.argv[1:] = command["words"]
+    runpy.run_module("helpers", run_name="__main__")  # which exits
+    return 0
 
 
 if __name__ == "__main__":
