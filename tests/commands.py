@@ -183,8 +183,6 @@ MISTAKES = {
     f"train gan --generator {'8 ' * 13}": "generator: 13 layers; must be from 1 to 12",
     # what makes no sense together
     "train gan --penalty 1": "give both or neither",
-    "train gan --penalty 1 --penalty-end 1": "non-saturating has none; leave it out",
-    "train gan-lsgan --penalty 1 --penalty-end 1": "least-squares has none; leave it out",
     "train gan --objective wgan-gp": "penalty = 0: without it the critic of wgan-gp",
     "train gan-wgan-gp --penalty 0 --penalty-end 0": "penalty = 0: without it the critic",
     "train vae --samples 8": "samples = 8: elbo takes one code a point; give objective iwae",
