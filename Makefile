@@ -14,7 +14,7 @@ LABS    := $(wildcard labs/*.ipynb)
 SCRATCH := build/test
 # A warning inside Jupyter is not ours to fail on; `notebooks check` catches those in cells.
 # What the notebooks write goes to build/test, so that committed files stay untouched.
-NBVAL   := FIVE_GAUSSIANS_OUT="$$PWD/$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 1800
+NBVAL   := OMP_NUM_THREADS=1 FIVE_GAUSSIANS_OUT="$$PWD/$(SCRATCH)" $(PY) -m pytest -W default --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 1800
 
 # One thread for each process: small models train fastest so, and two trainings share two cores.
 export OMP_NUM_THREADS := 1
