@@ -33,6 +33,8 @@ from helpers.targets import GaussianMixture, Target
 # Quality is constant (crf); "veryfast" keeps the encoder quicker than the drawing; "faststart"
 # puts the index before the pictures, so that a browser plays while it loads.
 ENCODER = ["-preset", "veryfast", "-crf", "23", "-movflags", "+faststart", "-threads", "2"]
+FPS = 25
+SECONDS = 6  # that a film lasts at least: one of few epochs rests on each
 GIF_COLOURS = 256
 GIF_MS = 83  # a picture, twelve a second
 LAST_FRAME_MS = 2000  # the gif rests on its last picture before it starts again
@@ -82,17 +84,25 @@ def pictures(scene: Scene, frames: Iterable) -> Iterator[np.ndarray]:
 
 
 def film_run(run, probe, path: Path) -> list[Path]:
-    """Write a run's film (.mp4), its last frame (.png), a filmstrip and a gif; returns the paths.
+    """Write a run's film (.mp4), its last frame (.png), a filmstrip and, of points, a gif.
 
     `run` has frames, recipe and target; `probe` the noise and components that its frames look
-    at; `path` is the film's.
+    at; `path` is the film's. Returns the paths. A gif of 64 pictures would be heavier than its
+    film.
     """
     frames, empty = run.frames, partial(scene_of, run.recipe, run.target, probe)
     strip, small = path.with_name(f"{path.stem}_strip.png"), path.with_suffix(".gif")
-    film(empty(), frames, path)
+    film(empty(), frames, path, fps=frames_a_second(len(frames)))
     filmstrip(empty(), frames, stills(len(frames)), strip)
-    gif(empty(), frames, small)
-    return [path, path.with_suffix(".png"), strip, small]
+    written = [path, path.with_suffix(".png"), strip]
+    if not isinstance(run.target, GaussianMixture):
+        return written
+    return [*written, gif(empty(), frames, small)]
+
+
+def frames_a_second(frames: int) -> int:
+    """25, or as few as let a short film last six seconds."""
+    return max(1, min(FPS, frames // SECONDS))
 
 
 def stills(epochs: int) -> list[int]:
@@ -103,7 +113,7 @@ def stills(epochs: int) -> list[int]:
     return sorted({max(round(ratio**i), i + 1) for i in range(STILLS)})
 
 
-def film(scene: Scene, frames: Sequence, path: Path, fps: int = 25) -> Path:
+def film(scene: Scene, frames: Sequence, path: Path, fps: int = FPS) -> Path:
     """Encode the frames as H.264 and write the last one beside the film as a PNG poster.
 
     Raises ValueError when there are no frames or a side of the figure is an odd number of

@@ -335,7 +335,7 @@ def film(
     output: Annotated[
         Path | None,
         _path("FILE.mp4", ".mp4"),
-        arg(aliases=["-o"], help="beside it .png, .gif and _strip.png"),
+        arg(aliases=["-o"], help="beside it .png, _strip.png and, of points, .gif"),
     ] = None,
     train: Annotated[bool, arg(help="train a run again whose snapshots are not kept")] = False,
 ) -> None:

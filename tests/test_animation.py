@@ -12,6 +12,7 @@ from PIL import Image
 
 from helpers import animation, files
 from helpers.animation import pictures
+from helpers.images.datasets import ImageDataset
 from helpers.maps import limits
 from helpers.metrics.modes import high_quality_fraction
 from helpers.plots import component_colours
@@ -227,6 +228,20 @@ def test_a_run_has_a_film_a_poster_a_strip_and_a_gif(tmp_path, family):
     assert paths[0].read_bytes()[4:8] == b"ftyp"  # how every mp4 begins
     with Image.open(paths[1]) as poster, Image.open(paths[3]) as small:
         assert (poster.size, small.size[0]) == (SIZES[family], 420)
+
+
+def test_a_run_on_images_has_no_gif(tmp_path):
+    frames = [SimpleNamespace(epoch=e, probe={"samples": torch.rand(64, 784)}) for e in (1, 2)]
+    run = SimpleNamespace(frames=frames, recipe=None, target=ImageDataset("digits", 28, 1))
+    paths = animation.film_run(run, None, tmp_path / "x.mp4")
+    assert [path.name for path in paths] == ["x.mp4", "x.png", "x_strip.png"]
+    assert imageio_ffmpeg.count_frames_and_secs(str(paths[0])) == (2, 2.0)
+
+
+@pytest.mark.parametrize("frames, rate", [(1, 1), (6, 1), (20, 3), (100, 16), (250, 25)])
+def test_a_short_film_lasts_six_seconds(frames, rate):
+    assert animation.frames_a_second(frames) == rate
+    assert frames / rate >= min(frames, 6)
 
 
 ENCODERS = {  # programs in the place of ffmpeg

@@ -39,7 +39,7 @@ def _drawn(run: Run) -> Path:
     path = _path(run.stem)
     if not path.exists() or path.stat().st_mtime <= file_of(run.stem).stat().st_mtime:
         frames = run.frames
-        rate = min(25, max(2, len(frames) // 4))  # a short training is not over at once
+        rate = animation.frames_a_second(len(frames))
         with st.spinner(f"Drawing {len(frames)} frames …"), render.LOCK:
             animation.film(render.scene(run.recipe, run.target), frames, path, rate)
     return path
