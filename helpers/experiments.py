@@ -232,10 +232,10 @@ AUTOENCODER = {"domain": "images", "objective": "autoencoder"}
 AUTOENCODER |= {"encoder": (32, 64), "decoder": (64, 32), "epochs": 20, "batch": 64}
 COLOUR_VAE = {"domain": "images", "latent": 1_024, "encoder": (16, 32, 32)}
 COLOUR_VAE |= {"decoder": (32, 32, 16), "epochs": 20, "batch": 128}
-# Three objectives under one generator and one discriminator, over the same 270,000 images. The
+# Three objectives under one generator and one discriminator, over the same 540,000 images. The
 # first two lean on R1 (Mescheder et al. 2018), without which they lose nearly all styles.
-COLOUR_GAN = {"latent": 32, "generator": (64, 32, 16), "discriminator": (16, 32, 64)} | IMAGE_GAN
-COLOUR_GAN |= {"batch": 32, "epochs": 6}
+COLOUR_GAN = {"latent": 32, "generator": (128, 64, 32), "discriminator": (32, 64, 128)} | IMAGE_GAN
+COLOUR_GAN |= {"batch": 32, "epochs": 12, "precision": "bfloat16"}
 R1 = {"penalty": 10.0, "penalty_end": 10.0, "penalty_share": 0.25}
 _COLOUR = (
     *(
@@ -308,9 +308,10 @@ _FACES = (
     GANRecipe(
         name="gan-faces",
         idea="faces from 32 numbers, by a GAN",
-        generator=(96, 48, 24, 12),
-        discriminator=(12, 24, 48, 96),
-        epochs=20,
+        generator=(128, 64, 32, 16),
+        discriminator=(16, 32, 64, 128),
+        epochs=40,
+        precision="bfloat16",
         **FACE_GAN,
     ),
     GANRecipe(name="gan-faces-cold", idea="faces, from fresh weights", **STARTS),

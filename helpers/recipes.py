@@ -224,9 +224,20 @@ class GANRecipe(Recipe):
         "keeps the signal of convolutions in bounds; the plane has none, nor has a decoder",
         options=("pixel", "none"),
     )
+    precision: str = choice(
+        "float32",
+        "seven digits; bfloat16 multiplies with three, in two thirds of the time on processors "
+        "since 2022",
+        options=("float32", "bfloat16"),
+    )
 
     def __post_init__(self):
         super().__post_init__()
+        if self.precision != "float32" and self.domain == "plane":
+            raise BadRecipe(
+                f"precision = {self.precision}: on the plane multiplying takes no time; leave it "
+                "out, or give domain images with it"
+            )
         if (self.penalty == 0) != (self.penalty_end == 0):
             raise BadRecipe(
                 f"penalty = {self.penalty:g}, penalty_end = {self.penalty_end:g}: it moves by a "

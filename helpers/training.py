@@ -68,6 +68,7 @@ class Settings:
     betas: tuple[float, float] = (0.9, 0.999)
     average: float = 0.0  # share of itself that the generator's running average keeps a step
     discriminator_steps: int = 1  # to one of the generator
+    precision: str = "float32"  # that layers multiply in; weights, sums and Adam stay as they are
 
 
 def settings(recipe) -> Settings:
@@ -81,6 +82,7 @@ def settings(recipe) -> Settings:
         betas=(recipe.beta1, 0.99),  # a memory of 100 steps: the opponent moves
         average=recipe.average,
         discriminator_steps=recipe.discriminator_steps,
+        precision=recipe.precision,
         **common,
     )
 
@@ -193,16 +195,23 @@ class GANStep(Step):
         return z, torch.rand(steps, batch, 1, generator=generator)  # where penalties look
 
     def __call__(self, now: StepState, x: Tensor, z: Tensor, mix: Tensor) -> dict[str, Tensor]:
-        fake = self.generator(z).detach()  # no path back to the generator
-        loss = self.objective.discriminator(self.discriminator, x, fake, mix, now.weight)
+        with self._precision(x):
+            fake = self.generator(z).detach()  # no path back to the generator
+            loss = self.objective.discriminator(self.discriminator, x, fake, mix, now.weight)
         descend(self.adams[0], loss, now.rate)
         losses = {"discriminator": loss.detach()}
         if now.number % self.settings.discriminator_steps == 0:
-            loss = self.objective.generator(self.discriminator, x, self.generator(z))
+            with self._precision(x):
+                loss = self.objective.generator(self.discriminator, x, self.generator(z))
             descend(self.adams[1], loss, now.rate)
             self.update_average(now.number // self.settings.discriminator_steps)
             losses["generator"] = loss.detach()
         return losses
+
+    def _precision(self, x: Tensor):
+        """Where layers multiply in fewer digits, if they are to (Micikevicius et al. 2018)."""
+        half = self.settings.precision == "bfloat16"
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=half)
 
     @torch.no_grad()
     def update_average(self, turn: int) -> None:

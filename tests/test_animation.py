@@ -238,7 +238,7 @@ def test_a_run_on_images_has_no_gif(tmp_path):
     assert imageio_ffmpeg.count_frames_and_secs(str(paths[0])) == (2, 2.0)
 
 
-@pytest.mark.parametrize("frames, rate", [(1, 1), (6, 1), (20, 3), (100, 16), (250, 25)])
+@pytest.mark.parametrize(("frames", "rate"), [(1, 1), (6, 1), (20, 3), (100, 16), (250, 25)])
 def test_a_short_film_lasts_six_seconds(frames, rate):
     assert animation.frames_a_second(frames) == rate
     assert frames / rate >= min(frames, 6)

@@ -8,9 +8,11 @@ PyTorch, which takes seconds to load.
 
 import contextlib
 import json
+import math
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,8 @@ WAITS = (sys.executable, "-m", "helpers.app.waiting")
 WAITING = "FIVE_GAUSSIANS_WAITING"  # set where a server wants a process to wait
 _ready: list[subprocess.Popen] = []  # the one that waits, if any
 POINTS = 300  # of a loss curve
+SAVED = 5  # seconds between two models that other pages can draw from while one trains
+LONGEST = 60  # letters of a title
 PATIENCE = 10  # seconds, for others who start one
 SAME = 10  # seconds between two readings of when a process started: system time gets adjusted
 
@@ -86,7 +91,7 @@ class Status:
     epochs: int = 0
     seconds: float = 0.0  # spent training
     step: int | None = None  # of the training's first ones, while they are shown one by one
-    line: str = ""  # the scores of the last epoch, or what went wrong
+    line: str = ""  # the scores of the last epoch, what went wrong, or what is drawn first
     losses: dict[str, list[float | None]] = field(default_factory=dict)  # and "epoch", their epochs
 
     @property
@@ -158,8 +163,33 @@ def _process(command: Sequence[str], **streams) -> subprocess.Popen:
 
 
 def stop(name: str) -> None:
-    """Ask a training to end after the epoch it is in; what it learned is kept."""
-    (folder(name) / "stop").touch()
+    """Ask a training to end after the step it is in; what it learned is kept.
+
+    One that has not begun, as it still loads or draws images, ends at once.
+    """
+    place = _place(name)
+    (place / "stop").touch()
+    if _status(place).state == "starting" and _alive(place):
+        process = psutil.Process(files.read_json(place / "job.json")["pid"])
+        for one in (*process.children(recursive=True), process):
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+        files.write_json(place / "status.json", {"state": "stopped"})
+
+
+def rename(name: str, title: str) -> None:
+    """Give a job a title of one's own; an empty one takes it back. Raises BadJob."""
+    title = " ".join(title.split())
+    if len(title) > LONGEST:
+        raise BadJob(f"title: {len(title)} letters; give {LONGEST} at the most")
+    files.write_text(_place(name) / "title.txt", title)
+
+
+def delete(name: str) -> None:
+    """Remove a job and its run for good. Raises BadJob while it trains."""
+    if read(name).active:
+        raise BadJob(f"{title(name)}: it is being trained; stop it first")
+    shutil.rmtree(folder(name))
 
 
 def pace(name: str, speed: str) -> None:
@@ -186,6 +216,24 @@ def listed() -> list[str]:
     return [path.parent.name for path in newest if NAME.fullmatch(path.parent.name)]
 
 
+def title(name: str) -> str:
+    """A job's name for people: `GAN · five Gaussians · 12 epochs · 09:36 · complete`."""
+    place, status = _place(name), read(name)
+    with contextlib.suppress(OSError):
+        if own := (place / "title.txt").read_text("utf-8"):
+            return own
+    try:
+        known = files.read_json(place / "job.json")
+        family, epochs = experiments.named(known["base"]).family, known["values"].get("epochs")
+        parts = [family.upper(), limits.label(known["target"])]
+        parts += [f"{epochs} epochs"] if epochs else []
+    except (ValueError, LookupError, TypeError, AttributeError):
+        parts = [name]
+    began = datetime.fromtimestamp((place / "job.json").stat().st_mtime)
+    when = f"{began:%H:%M}" if began.date() == datetime.now().date() else f"{began:%d %b %H:%M}"
+    return " · ".join([*parts, when, status.state])
+
+
 def read(name: str) -> Status:
     """How far a job is; failed where its process ended without a word, or its status is damaged.
 
@@ -196,10 +244,13 @@ def read(name: str) -> Status:
     status = _status(place)
     if not status.active:
         return status
+    if alive and status.state == "starting":
+        return replace(status, line=_last_line(place))
     if alive:
         return replace(status, state="stopping") if (place / "stop").exists() else status
     what = f"the process ended after epoch {status.epoch} without finishing; train again"
-    return replace(status, state="failed", line=what + _last_words(place))
+    last = _last_line(place)
+    return replace(status, state="failed", line=what + (f" ({last})" if last else ""))
 
 
 def job_of(name: str) -> Job:
@@ -270,11 +321,11 @@ def _alive(place: Path) -> bool:
         return False
 
 
-def _last_words(place: Path) -> str:
-    """The last line that a job printed, in brackets."""
+def _last_line(place: Path) -> str:
+    """The last line that a job printed."""
     with contextlib.suppress(OSError):
         lines = (place / "log.txt").read_text("utf-8", "replace").split("\n")
-        return next((f" ({line.strip()[:200]})" for line in lines[::-1] if line.strip()), "")
+        return next((line.strip()[:200] for line in lines[::-1] if line.strip()), "")
     return ""
 
 
@@ -293,6 +344,7 @@ class Reporter:
     def __init__(self, folder: Path):
         self.folder, self.last = Path(folder), {}
         self.began = self.shown = time.monotonic()
+        self.saved = -math.inf  # when other pages got a model to draw from last
         self.furthest = 0  # number of the step that was shown last
         self.held = 0.0  # seconds of slow motion and pauses
         self.views = {}  # what the networks made of the plane when they were last looked at
@@ -311,12 +363,15 @@ class Reporter:
 
     def __call__(self, recorder) -> None:
         """Tell of the epoch that a recorder kept last; raises Stopped."""
-        row, probe = recorder.rows[-1], recorder.frames[-1]
+        row, probe, now = recorder.rows[-1], recorder.frames[-1], time.monotonic()
+        if not recorder.complete and now - self.saved > SAVED:  # other pages draw from it
+            recorder.save_run()
+            self.saved = time.monotonic()
         self.last = {
             "epoch": row["epoch"],
             "epochs": recorder.recipe.epochs,
             "seconds": row["seconds"],
-            "line": recorder.evaluator.line(row),
+            "line": _scores(recorder, row),
             "losses": curves(recorder.rows[1:]),
         }
         self._show({name: values.numpy() for name, values in probe.items()} | self.views)
@@ -362,7 +417,7 @@ class Reporter:
             if (self.folder / "stop").exists():
                 raise Stopped
             speed = paced(self.folder)
-            if speed == "one step":
+            if speed == "one step" and paced(self.folder) == speed:  # nothing was asked since
                 files.write_text(self.folder / "pace", "pause")
             if speed in ("full speed", "one step") or (
                 speed == "slow motion" and time.monotonic() > end
@@ -378,6 +433,13 @@ class Reporter:
     def _tell(self, state: str, **values) -> None:
         status = {"state": state, **self.last, **values}
         files.write_json(self.folder / "status.json", status)
+
+
+def _scores(recorder, row: dict[str, float]) -> str:
+    """A row of the history in a few words; the share within 3σ stands on the picture."""
+    if "weight_kl" in row:
+        return f"KL of mode weights {row['weight_kl']:.1e} nats (lower is better, truth ≈ 0)"
+    return recorder.evaluator.line(row)
 
 
 def curves(rows: list[dict[str, float]]) -> dict[str, list[float]]:

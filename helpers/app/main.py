@@ -12,7 +12,7 @@ from pathlib import Path
 PORT = 8501
 PAGES = Path(__file__).with_name("pages") / "navigation.py"
 ADDRESS = "127.0.0.1"
-UPLOADS = 5  # MB
+UPLOADS = 20  # MB, as `helpers.images.readers` has it
 UNFRAMED = ((b"x-frame-options", b"DENY"), (b"content-security-policy", b"frame-ancestors 'none'"))
 
 

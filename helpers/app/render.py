@@ -30,6 +30,8 @@ from helpers.targets import GaussianMixture, Target
 
 LOCK = threading.Lock()
 SHARP = 150  # dots an inch
+CLICKED = (5.0, 5.0)  # inches
+SQUARE = (0.12, 0.1, 0.98, 0.96)  # where the axes lie in a picture that can be clicked
 MARK = {"s": 140, "facecolors": "none", "edgecolors": plots.ROLES["truth"], "linewidth": 1.8}
 MOST = {"plane": 100_000, "images": 2_000}  # samples to a draw
 WAYS = {way.name: way for way in PERTURBATIONS}
@@ -175,6 +177,14 @@ def samples(target: Target, x: Tensor | np.ndarray, title: str = "") -> bytes:
     return sheet(draw)
 
 
+def beside(target: GaussianMixture, x: Tensor) -> str:
+    """How many points lie beyond the frame of the target's pictures, in words."""
+    left, right, low, high = maps.limits(target)
+    inside = (x[:, 0] >= left) & (x[:, 0] <= right) & (x[:, 1] >= low) & (x[:, 1] <= high)
+    out = len(x) - int(inside.sum())
+    return f"{out:,} of {len(x):,} lie outside the picture." if out else "All lie in the picture."
+
+
 def images(x: Tensor, columns: int = 0, zoom: int = 0) -> bytes:
     """Images (n, c, h, w) in a grid, each pixel several wide."""
     tiles = tiled(x, columns)
@@ -182,17 +192,55 @@ def images(x: Tensor, columns: int = 0, zoom: int = 0) -> bytes:
     return png(tiles.repeat(zoom, 0).repeat(zoom, 1))
 
 
-def latent(
-    target: GaussianMixture, decode: Callable[[Tensor], Tensor], points: Sequence[Sequence[float]]
-) -> bytes:
-    """The latent plane in the colours of what it decodes to, with marks at some points."""
+def place(at: tuple[float, float], extent: maps.Extent) -> tuple[float, float] | None:
+    """What lies where a picture with SQUARE axes was clicked; None beside the axes."""
+    left, bottom, right, top = SQUARE
+    across, up = (at[0] - left) / (right - left), (at[1] - bottom) / (top - bottom)
+    if not (0 <= across <= 1 and 0 <= up <= 1):
+        return None
+    x0, x1, y0, y1 = extent
+    return x0 + across * (x1 - x0), y0 + up * (y1 - y0)
+
+
+def circles(made: Sequence[tuple[float, float, float]], extent: maps.Extent) -> bytes:
+    """Gaussians (x₁, x₂, σ) of the plane as circles at 1 and 2σ, on SQUARE axes."""
 
     def draw(ax: Axes) -> None:
-        maps.latent_map(ax, target, decode)
-        _mark(ax, points)
-        ax.set_title("latent plane, coloured by component")
+        for (x, y, spread), colour in zip(made, plots.component_colours(len(made)), strict=True):
+            for radius in (1, 2):
+                look = {"facecolor": colour, "alpha": 0.35, "linewidth": 0}
+                ax.add_patch(Circle((x, y), radius * spread, **look))
+        maps.plane(ax, extent)
+        ax.grid(alpha=0.3)
 
-    return sheet(draw)
+    return sheet(draw, CLICKED, SQUARE)
+
+
+def latent(
+    target: Target,
+    decode: Callable[[Tensor], Tensor],
+    marks: Sequence[Sequence[float]],
+    codes: Tensor | None = None,
+    labels: Tensor | None = None,
+) -> bytes:
+    """The latent plane on SQUARE axes, with marks at some places.
+
+    On the plane in the colours of what it decodes to; held-out points' codes (n, 2) lie over it,
+    of images in the colours of their classes.
+    """
+    plane = target.domain == "plane"
+
+    def draw(ax: Axes) -> None:
+        if plane:
+            maps.latent_map(ax, target, decode)
+        maps.plane(ax, maps.LATENT, maps.LATENT_AXES)
+        if codes is not None:
+            hues = plots.component_colours(int(labels.max()) + 1) if len(labels) else []
+            look = {"c": "0.15" if plane else [hues[i] for i in labels.tolist()]}
+            ax.scatter(*codes.T, s=3 if plane else 9, linewidth=0, zorder=3, **look)
+        _mark(ax, marks)
+
+    return sheet(draw, CLICKED, SQUARE)
 
 
 def decoded(target: GaussianMixture, x: Tensor, cloud: Tensor | None = None) -> bytes:

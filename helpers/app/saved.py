@@ -1,12 +1,15 @@
-"""The saved runs that a page can show: those of the app's jobs, and those of the project."""
+"""The saved runs that a page can show: those of the app's jobs, and those of the project.
+
+A job's run is there from its first epoch on, and grows while it trains.
+"""
 
 import re
 from pathlib import Path
 
 import streamlit as st
 
-from helpers import files, runs
-from helpers.app import forms, jobs
+from helpers import experiments, files, runs
+from helpers.app import forms, jobs, limits
 from helpers.runs import Run
 
 SEED = re.compile(r"seed\d+")
@@ -14,16 +17,30 @@ FRAMES = ".frames.zip"  # what films are drawn from
 
 
 def stems(films: bool = False) -> dict[str, Path]:
-    """Where all runs lie that can be drawn from, or filmed, by name.
+    """Where the runs lie that can be drawn from, or filmed, by name.
 
-    First those of the app, `app/<job>`, the newest first, then `recipe/seed5`.
+    First those of the app, `app/<job>`, the newest first; then of each recipe of the project the
+    first of seeds 5, 0, 1 … as `recipe/seed5`, by target.
     """
     own = {f"app/{job}": stem for job in jobs.listed() for stem in _in(jobs.folder(job))}
     roots = files.REPOSITORY / "data" / "runs", files.written("data", "runs")
-    kept = [stem for root in roots for folder in root.glob("*/") for stem in _in(folder)]
-    kept.sort(key=lambda stem: (stem.parent.name, len(stem.name), stem.name))  # seed9, seed10
-    found = own | {f"{stem.parent.name}/{stem.name}": stem for stem in kept}
+    folders = {folder.name: folder for root in roots for folder in root.glob("*/")}
+    kept = {name: stem for name in sorted(folders, key=_rank) for stem in _in(folders[name])[:1]}
+    found = own | {f"{name}/{stem.name}": stem for name, stem in kept.items()}
     return {n: s for n, s in found.items() if not films or runs.file_of(s, FRAMES).exists()}
+
+
+def _rank(folder: str) -> tuple:
+    """The order of the project's runs: by target, then by recipe."""
+    recipe, target = _parts(folder)
+    order = [*limits.PLANE, *limits.IMAGES]
+    return order.index(target) if target in order else len(order), recipe
+
+
+def _parts(folder: str) -> tuple[str, str]:
+    """Recipe and target of a folder of runs, as in `gan-digits@digits-28`."""
+    recipe, _, target = folder.partition("@")
+    return recipe, target.rpartition("-")[0] or target or "gmm5"
 
 
 def filmed(run: Run) -> bool:
@@ -33,7 +50,8 @@ def filmed(run: Run) -> bool:
 
 def _in(folder: Path) -> list[Path]:
     every = (path.with_suffix("") for path in folder.glob("seed*.zip"))
-    return [stem for stem in every if SEED.fullmatch(stem.name) and runs.has_weights(stem)]
+    numbered = [stem for stem in every if SEED.fullmatch(stem.name) and runs.has_weights(stem)]
+    return sorted(numbered, key=lambda stem: (stem.name != "seed5", len(stem.name), stem.name))
 
 
 def load(name: str) -> Run:
@@ -77,8 +95,7 @@ def _nothing(some: bool) -> str:
     """Why there is nothing to see yet, and what to do."""
     job = st.session_state.get("job")
     if job and (status := jobs.read(job)).active:
-        where = f" (epoch {status.epoch} of {status.epochs})" if status.epochs else ""
-        return f"{job} is training{where}. This page can show it once it is complete or stopped."
+        return f"{jobs.title(job)}: this page opens after its first epoch ({status.epoch} so far)."
     more = ", or pick one of the project's" if some else ""
     return f"Nothing trained yet. Train a model{more}."
 
@@ -86,4 +103,16 @@ def _nothing(some: bool) -> str:
 def title(name: str) -> str:
     """A run's name as a list shows it."""
     first, _, last = name.partition("/")
-    return f"trained here: {last}" if first == "app" else f"{first}, seed {last[4:]}"
+    if first == "app":
+        return jobs.title(last)
+    recipe, target = _parts(first)
+    where = limits.targets().get(target, target)
+    known = experiments.RECIPES.get(recipe)
+    family = f"{known.family.upper()} · " if known else ""
+    return f"{where} · {family}{recipe} · seed {last[4:]}"
+
+
+def running(run: Run) -> bool:
+    """Whether a run is still being trained."""
+    job = run.stem.parent.name
+    return f"app/{job}" in stems() and jobs.read(job).active

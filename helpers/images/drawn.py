@@ -171,13 +171,20 @@ def _drawn(kind: str, numbers: Sequence[int], size: int, seed: int) -> np.ndarra
     starts = range(0, len(numbers), PART)
     calls = (joblib.delayed(_part)(kind, numbers[at : at + PART], size, seed) for at in starts)
     with tqdm(total=len(numbers), unit="picture", disable=None, leave=False) as bar:
-        if bar.disable and jobs > 1:
-            print(f"drawing {len(numbers):,} {kind}, once", flush=True)
-        parts = []
+        parts, told = [], 0
         for part in joblib.Parallel(jobs, return_as="generator")(calls):
             parts.append(part)
             bar.update(len(part))
+            told = _told(kind, PART * len(parts), len(numbers), told) if bar.disable else told
     return np.concatenate(parts)
+
+
+def _told(kind: str, done: int, of: int, told: int) -> int:
+    """Print at every tenth how far a long drawing is; returns the tenth that was told last."""
+    tenth = 10 * done // of
+    if of >= PARALLEL and tenth > told:
+        print(f"drawing {kind}, once: {min(done, of):,} of {of:,}", flush=True)
+    return max(tenth, told)
 
 
 def _part(kind: str, numbers: Sequence[int], size: int, seed: int) -> np.ndarray:

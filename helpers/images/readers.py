@@ -30,7 +30,7 @@ CLASSES = 10  # of MNIST, Fashion-MNIST and CIFAR-10 alike
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # by content; others may run programs
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
-MEGABYTES = 5  # of an upload, at the most
+MEGABYTES = 20  # of an upload, at the most
 DEEPEST = 65_535  # of a grey of 16 bits
 PIXELS = 20_000_000  # a file of a few kilobytes can claim billions
 ARRAYS = {  # all that a pickled numpy array asks for, by the names of numpy 1 and 2
@@ -241,23 +241,36 @@ def read_image(path: Path, size: int) -> Tensor:
         ) from None
 
 
-def read_upload(raw: bytes, shape: tuple[int, int, int], dark_ink: bool = False) -> Tensor:
+def read_upload(raw: bytes, shape: tuple[int, int, int], on_dark: bool = False) -> Tensor:
     """What a browser sent, cut to a square of `shape` (c, h, w): (1, c · h · w) in [-1, 1].
 
-    `dark_ink` turns black on white into white on black. Raises BadImages.
+    Where the images it joins are light `on_dark`, black on white becomes white on black, as the
+    picture's edge tells. What is transparent turns to white below dark ink and to black below
+    light. Raises BadImages.
     """
     if len(raw) > MEGABYTES * 1_000_000:
         raise BadImages(f"{len(raw) / 1e6:.1f} MB: too large; send at most {MEGABYTES} MB")
     try:
         with Image.open(io.BytesIO(raw), formats=UPLOADS) as image:
             _check_pixels(image, "upload")
-            pixels = _square(image, shape)
+            pixels = _square(image, shape, _ground(image))  # (c, h, w)
     except BadImages:
         raise
     except Exception:  # a decoder that reads garbage raises nearly anything
         raise BadImages("not an image, cut short or vast; send a JPEG or PNG") from None
-    x = pixels.float().reshape(1, -1) / 127.5 - 1
-    return -x if dark_ink else x
+    x = pixels.float() / 127.5 - 1
+    edge = torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], -1)
+    return (-x if on_dark and edge.median() > 0 else x).reshape(1, -1)
+
+
+def _ground(image: Image.Image) -> str:
+    """White or black, whichever what a transparent picture shows stands out from."""
+    shown = _eight_bits(image)
+    if not shown.has_transparency_data:
+        return "white"
+    grey, alpha = (np.asarray(band, float) for band in shown.convert("RGBA").convert("LA").split())
+    light = (grey * alpha).sum() > 127 * alpha.sum()
+    return "black" if light else "white"
 
 
 def _check_pixels(image: Image.Image, name: str) -> None:
@@ -268,16 +281,16 @@ def _check_pixels(image: Image.Image, name: str) -> None:
         raise BadImages(f"{name}: {width} × {height} pixels; at most {most} million are read")
 
 
-def _square(image: Image.Image, shape: tuple[int, int, int]) -> Tensor:
+def _square(image: Image.Image, shape: tuple[int, int, int], ground: str = "white") -> Tensor:
     """An opened image as a viewer shows it, cut to `shape` (c, h, w), in grey or colour, uint8.
 
-    The first picture of several, upright, on white where it is transparent.
+    The first picture of several, upright, on `ground` where it is transparent.
     """
     channels, *sides = shape
     shown = ImageOps.exif_transpose(_eight_bits(image))
     if shown.has_transparency_data:
         shown = shown.convert("RGBA")
-        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+        shown = Image.alpha_composite(Image.new("RGBA", shown.size, ground), shown)
     upright = shown.convert("L" if channels == 1 else "RGB")
     square = ImageOps.fit(upright, sides, Image.Resampling.LANCZOS)
     return torch.tensor(np.asarray(square)).view(*sides, channels).permute(2, 0, 1)

@@ -55,7 +55,7 @@ def a_job(base="gan", target="gmm5", compiled=False, **values):
     """A training of a moment."""
     family = experiments.named(base).family
     numbers = {"epochs": 2, "batch": 100, **WIDTHS[family], **values}
-    images = 40 if target in limits.IMAGES else None
+    images = 40 if limits.pictures(target) else None
     return jobs.Job(base, numbers, target, images=images, compiled=compiled)
 
 

@@ -7,13 +7,34 @@ import pytest
 from helpers import experiments, recipes
 from helpers.app import limits
 
+from helpers.images.datasets import ImageDataset
+from helpers.images.sources import SOURCES
+
 from .support import a_job
 
 
 def test_names_and_bounds_are_those_of_the_project():
-    assert set(limits.TARGETS) <= set(experiments.TARGETS)
-    assert set(limits.IMAGES) <= set(limits.TARGETS)
+    assert set(limits.PLANE) <= set(experiments.TARGETS)
+    assert set(limits.IMAGES) == set(SOURCES)
+    for name, known in limits.IMAGES.items():
+        dataset = ImageDataset.named(name)
+        assert known.shape == dataset.shape
+        assert known.places == (2 * SOURCES[name].shift + 1) ** 2
     assert all(most <= recipes.BOUNDS[name][1] for name, most in limits.MOST.items())
+
+
+@pytest.mark.parametrize("name", ["digits", "coloured-mnist"])
+def test_the_form_knows_how_many_images_there_are(name):
+    known = limits.IMAGES[name]
+    assert len(ImageDataset.named(name).draws().train.points) == known.points * known.places
+
+
+def test_sets_whose_files_are_not_here_are_not_offered(written):
+    assert {"digits", "avatars", "faces"} <= set(limits.targets())
+    (written / "data" / "images" / "mnist").mkdir(parents=True)
+    assert "mnist" in limits.targets()
+    assert limits.pictures(str(written)) == limits.FOLDER
+    assert limits.pictures("gmm5") is None
 
 
 WIDE = {"encoder": (2_048,) * 2, "decoder": (2_048,) * 2}
@@ -37,7 +58,7 @@ def digits(images=40, **values):
         ),
         (digits(batch=500, images=50), "batch = 500: there are 450 points to train on; lower it"),
         (digits(batch=10, encoder=(8, 8, 8)), "3 layers: 28 pixels cannot be halved so often"),
-        (a_job(target="../secrets"), "'../secrets': choose one of gmm5"),
+        (a_job(target="../secrets"), "'../secrets': choose one of five Gaussians"),
         (dataclasses.replace(a_job(), seed=-1), "seed = -1: must be from 0"),
         (dataclasses.replace(a_job(), images=29), "images = 29: must be at least 30"),
     ],

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import experiments
-from helpers.app import jobs, limits
+from helpers import experiments, targets
+from helpers.app import jobs, limits, own
 from helpers.app.pages import compare, navigation, train, watch
 
 from .support import a_job, digits, page, page_of, quick, said, trained, written_down
@@ -31,8 +31,9 @@ def test_train_then_generate(quick, target, family, small):
     for name, value in small.items():
         kind = at.text_input if isinstance(value, str) else at.number_input
         next(field for field in kind if field.label == name).set_value(value)
-    assert len(at.toggle) == (target == "gmm5")  # images gain nothing by compiling
-    for toggle in at.toggle:
+    compiles = [toggle for toggle in at.toggle if toggle.label == "Compile the steps"]
+    assert len(compiles) == (target == "gmm5")  # images gain nothing by compiling
+    for toggle in compiles:
         toggle.set_value(False).run()
     at.run()
     assert not at.exception
@@ -95,18 +96,19 @@ def test_a_reload_finds_the_training_again_or_tells_that_it_is_damaged(quick):
     job = trained(a_job())
     app = page(run=job)
     assert said(app) == []
-    assert any(job in text.value for text in app.markdown)
+    assert any(jobs.title(job) in text.value for text in app.markdown)
     (jobs.folder(job) / "status.json").write_text("{", encoding="utf-8")
     assert said(page(run=job)) == ["its status.json is damaged; train it again"]
 
 
 def test_every_choice_begins_with_a_recipe_that_fits():
-    for target in limits.TARGETS:
+    for target in limits.targets():
         for family in train.SHOWN:
-            recipe = experiments.named(train.FIRST[target, family])
-            assert train.fits(recipe, target)
-            assert recipe.family == family
-            limits.check(jobs.Job(recipe.name, target=target))
+            for name in train.PRESETS[train._kind(target), family]:
+                recipe = experiments.named(name)
+                assert train.fits(recipe, target)
+                assert recipe.family == family
+                limits.check(jobs.Job(recipe.name, target=target))
 
 
 @pytest.mark.parametrize("name", [name for name in navigation.PAGES if name != "train"])
@@ -121,6 +123,60 @@ def test_before_anything_is_chosen_a_page_leads_to_training(name):
     next(button for button in at.button if button.label == "Train one").click().run()
     assert not at.exception
     assert at.title[0].value == "Train"
+
+
+def test_a_training_is_renamed_and_deleted_but_not_while_it_runs(quick):
+    job = trained(a_job())
+    at = page(run=job)
+    assert "GAN · five Gaussians · 2 epochs" in at.markdown[1].value
+    at.text_input(key=f"title {job}").set_value("my first  GAN").run()
+    at.button(key="rename").click().run()
+    assert any("**my first GAN**" in text.value for text in at.markdown)
+    busy = written_down(a_job())
+    with pytest.raises(limits.BadJob, match="it is being trained; stop it first"):
+        jobs.delete(busy)
+    at.button(key="delete").click().run()
+    assert not at.exception
+    assert jobs.listed() == [busy]
+
+
+def test_a_drawn_target_is_kept_and_learned(quick):
+    at = page()
+    at.segmented_control[0].set_value(train.DRAW).run()
+    for x, y in ((-2.0, 1.0), (2.0, 1.0), (0.0, 9.0)):  # the last lies beyond the plane
+        at.number_input(key="own x₁").set_value(x)
+        at.number_input(key="own x₂").set_value(min(y, own.REACH))
+        at.run().button(key="own add").click().run()
+    at.button(key="own undo").click().run()
+    at.text_input(key="own name").set_value("my pair").run()
+    at.button(key="own keep").click().run()
+    assert not at.exception
+    (path,) = limits.own_targets()
+    assert targets.named(path).means.tolist() == [[-2.0, 1.0], [2.0, 1.0]]
+    assert at.segmented_control[0].value == path
+    for name, value in GAN.items():
+        kind = at.text_input if isinstance(value, str) else at.number_input
+        next(field for field in kind if field.label == name).set_value(value)
+    at.run().button(key="start").click().run()
+    assert not at.exception
+    (job,) = jobs.listed()
+    assert jobs.read(job).state == "complete"
+    assert "GAN · my pair · 2 epochs" in jobs.title(job)
+
+
+def test_a_mixture_is_read_from_a_file_or_refused(quick):
+    for given, message in [
+        ({"weights": [1.0]}, "no 'means'"),
+        (own.definition("gmm5", [(0.0, 0.0, -0.0)]), "not symmetric positive"),
+    ]:
+        with pytest.raises(targets.BadTarget, match=message):
+            own.save(given)
+    for name in ("five Gaussians", "../up", ""):
+        with pytest.raises(limits.BadJob, match="choose another|give 1 to 30 letters"):
+            own.save(own.definition("x", [(0.0, 0.0, 0.5)]), name or "_/")
+    assert not limits.own_targets()
+    path = own.save(own.definition("one", [(0.0, 0.0, 0.5)]))
+    assert limits.label(str(path)) == "one"
 
 
 # ----------------------------------------------------------------------------------- generate
@@ -164,7 +220,8 @@ def test_the_film_of_a_run_is_the_run_that_was_drawn_from(quick):
 
 def test_a_page_says_that_what_it_could_show_is_being_trained(quick):
     at = page_of("generate", written_down(a_job()))
-    assert said(at)[0].endswith("This page can show it once it is complete or stopped.")
+    assert "GAN · five Gaussians · 2 epochs" in said(at)[0]
+    assert said(at)[0].endswith("this page opens after its first epoch (0 so far).")
 
 
 # ------------------------------------------------------------------------------------ explore
@@ -189,11 +246,11 @@ def test_a_code_is_moved_a_walk_begins_at_zero_and_a_point_is_too_far(quick):
     job = trained(a_job("vae"))
     at = page_of("explore", job)
     before = next(text.value for text in at.markdown if text.value.startswith("decodes"))
-    at.slider(key="z z₁").set_value(3.5).run()
+    at.slider(key="code z1").set_value(3.5).run()
     assert not at.exception
     assert before not in [text.value for text in at.markdown]
     at = page_of("explore", job, part="Walk between two")
-    for label in ("z₁", "z₂"):
+    for label in ("z1", "z2"):
         at.slider(key=f"from {label}").set_value(0.0)
     assert said(at.run()) == []
     at = page_of("explore", job, part="Encode")
@@ -203,7 +260,8 @@ def test_a_code_is_moved_a_walk_begins_at_zero_and_a_point_is_too_far(quick):
 
 
 def test_an_upload_is_encoded_or_refused(quick):
-    at = page_of("explore", trained(digits()), part="Encode")
+    at = page_of("explore", trained(digits()), part="Encode", encode="an upload")
+    assert not at.get("imgs")  # nothing takes the place of what is not there yet
     png = io.BytesIO()
     Image.fromarray(np.zeros((50, 40), np.uint8)).save(png, "PNG")
     refused = ["not an image, cut short or vast; send a JPEG or PNG"]

@@ -130,7 +130,26 @@ def test_an_upload_becomes_a_row_of_the_dataset(kind, shape):
     white = encoded(np.full((40, 60, 3), 255, np.uint8), kind)
     light = readers.read_upload(white, shape)
     assert torch.equal(light, torch.ones(1, np.prod(shape)))
-    assert torch.equal(readers.read_upload(white, shape, dark_ink=True), -light)
+    assert torch.equal(readers.read_upload(white, shape, on_dark=True), -light)
+
+
+def test_ink_on_paper_is_turned_for_digits_alone_and_light_on_dark_stays():
+    shape, paper = (1, 28, 28), np.full((28, 28), 230, np.uint8)
+    paper[10:18, 10:18] = 20
+    read = {dark: readers.read_upload(encoded(paper), shape, dark) for dark in (False, True)}
+    assert read[False][0, 0] > 0 > read[False].view(28, 28)[14, 14]
+    assert torch.equal(read[True], -read[False])
+    night = encoded(255 - paper)
+    assert torch.equal(readers.read_upload(night, shape, True), readers.read_upload(night, shape))
+
+
+@pytest.mark.parametrize(("ink", "ground"), [(20, 1.0), (240, -1.0)])
+def test_what_is_transparent_becomes_what_the_ink_stands_out_from(ink, ground):
+    pixels = np.zeros((40, 40, 4), np.uint8)
+    pixels[15:25, 15:25] = (ink, ink, ink, 255)
+    read = readers.read_upload(encoded(pixels), (3, 8, 8)).view(3, 8, 8)
+    assert read[0, 0, 0] == ground
+    assert read[0, 4, 4] * ground < 0
 
 
 def test_rows_and_colours_keep_their_place():
@@ -190,7 +209,7 @@ UPLOADS = {
     "cut": (encoded(np.zeros((50, 50), np.uint8))[:60], "not an image, cut short or vast"),
     "of another format": (encoded(np.zeros((9, 9), np.uint8), "GIF"), "send a JPEG or PNG"),
     "a program for printers": (EPS, "not an image"),
-    "too long": (bytes(5_000_001), "too large; send at most 5 MB"),
+    "too long": (bytes(20_000_001), "too large; send at most 20 MB"),
     "boastful": (
         encoded(np.zeros((5_000, 5_000), np.uint8)),
         "5000 × 5000 pixels; at most 20 million",

@@ -29,7 +29,10 @@ def show() -> None:
             if run:
                 with forms.one_line():
                     x = render.sample(run, SHOWN[run.target.domain], 0)
-                    st.image(render.samples(run.target, x), width="stretch")
+                    alt = f"samples of {run.recipe.name}"
+                    st.image(render.samples(run.target, x), width="stretch", alt=alt)
+                    if run.target.domain == "plane":
+                        st.caption(render.beside(run.target, x))
     if all(chosen):
         with forms.one_line():
             _scores(*chosen)

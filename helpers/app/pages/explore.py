@@ -4,49 +4,50 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from helpers import training
-from helpers.app import forms, render, saved
+from helpers import maps, training
+from helpers.app import forms, hands, limits, render, saved
 from helpers.images import readers
 from helpers.images.figures import between, plane_walk
+from helpers.images.metrics import nearest
 from helpers.runs import Run
 
 REACH = 3.5  # standard deviations of the prior
 STEPS = 12
 CLOUD = 400  # samples of p(x | z)
+CODES = 1_000  # held-out points over the latent plane
+SLIDERS = 32  # at the most
 MOST = 1e6  # of a coordinate
+RANDOM = "a random code"
 
 
 def show() -> None:
     """The page."""
     forms.head(
         "Explore",
-        "Move a code through the latent plane and see what it decodes to, walk from one code to "
-        "another, or let a VAE encode a point or a picture of yours.",
+        "Move a code and see what it decodes to, walk from one code to another, or let a VAE "
+        "encode a point or a picture of yours.",
     )
     run = saved.choose()
     if run is None:
         return
-    if run.recipe.latent > 2:
-        st.caption(
-            f"This run has {run.recipe.latent} latent dimensions: the first two move, the others "
-            "rest at zero."
-        )
     parts = {"Decode a code": _decode, "Walk between two": _walk}
     if hasattr(run.model, "encoder"):
-        parts["Encode"] = _encode_image if run.target.domain == "images" else _encode_point
+        parts["Encode"] = _encode_image if _pictured(run) else _encode_point
     words = {"required": True, "label_visibility": "collapsed", "key": "part"}
     chosen = st.segmented_control("What to do", list(parts), default="Decode a code", **words)
     with forms.one_line():
         parts[chosen](run, *st.columns([1, 2, 2], gap="medium"))
 
 
-def _code(run: Run, key: str, start: tuple[float, float] = (0.0, 0.0)) -> list[float]:
-    """Sliders for the first two numbers of a code."""
-    labels = ("z₁", "z₂")[: run.recipe.latent]
-    return [
-        st.slider(label, -REACH, REACH, value, 0.05, key=f"{key} {label}")
-        for label, value in zip(labels, start, strict=False)
-    ]
+def _pictured(run: Run) -> bool:
+    return run.target.domain == "images"
+
+
+@torch.no_grad()
+def _decoded(run: Run, z: Tensor) -> Tensor:
+    """What codes (n, latent) decode to: (n, 2), or images (n, c, h, w)."""
+    x = run.model.decode(z)
+    return run.target.fold(x) if _pictured(run) else x
 
 
 def _latents(run: Run, z: Tensor) -> Tensor:
@@ -56,42 +57,117 @@ def _latents(run: Run, z: Tensor) -> Tensor:
     return wide[:, : run.recipe.latent]
 
 
+# ----------------------------------------------------------------------- numbers of a code
+
+
+def _key(key: str, i: int) -> str:
+    """Of the field of a code's number."""
+    return f"{key} z{i + 1}"
+
+
+def _code(run: Run, key: str, start: tuple[float, ...] = ()) -> Tensor:
+    """Sliders for the numbers of a code, (1, latent); beyond SLIDERS they rest."""
+    latent, shown = run.recipe.latent, min(run.recipe.latent, SLIDERS)
+    rest = st.session_state.get(f"{key} rest", [0.0] * latent)
+    code = [*rest, *([0.0] * latent)][:latent]
+    for i in range(shown):
+        if i == 2:
+            st.caption("The other numbers of the code:")
+        name = _key(key, i)
+        st.session_state.setdefault(name, start[i] if i < len(start) else 0.0)
+        code[i] = st.slider(f"z{i + 1}", -REACH, REACH, step=0.05, key=name)
+    return torch.tensor([code])
+
+
+def _set(key: str, code: list[float]) -> None:
+    """Move the sliders of a code."""
+    st.session_state[f"{key} rest"] = code
+    for i, value in enumerate(code[:SLIDERS]):
+        st.session_state[_key(key, i)] = min(max(round(value, 2), -REACH), REACH)
+
+
+def _random(run: Run, key: str) -> None:
+    draw = st.session_state[f"{key} draw"] = st.session_state.get(f"{key} draw", 0) + 1
+    _set(key, torch.randn(run.recipe.latent, generator=training.stream(draw)).tolist())
+
+
+def _from_click(run: Run, key: str) -> None:
+    """A click that the page has not shown yet moves the first two numbers."""
+    if at := st.session_state.pop(f"{key} clicked", None):
+        _set(key, [*at, *([0.0] * (run.recipe.latent - 2))])
+
+
+def _clickable(run: Run, key: str, marks: list[list[float]]) -> None:
+    """The latent plane with held-out codes over it; a click moves the code."""
+    codes, labels = _held_out(run, str(run.stem), run.record["weights"])
+    decode = lambda z: _decoded(run, _latents(run, z))  # noqa: E731
+    picture = render.latent(run.target, decode, marks, codes, labels)
+    at = hands.clicked(picture, f"{key} plane", "latent plane, to be clicked in")
+    if at and (place := render.place(at, maps.LATENT)):
+        st.session_state[f"{key} clicked"] = list(place)
+        st.rerun()
+    dots = "" if codes is None else " Dots: codes of held-out data."
+    st.caption(f"Click to decode what lies there.{dots}")
+
+
+@st.cache_data(max_entries=16, show_spinner="Encoding held-out data …")
 @torch.no_grad()
-def _decoded(run: Run, z: Tensor) -> Tensor:
-    """What codes (n, 1 or 2) decode to: (n, 2), or images (n, c, h, w)."""
-    x = run.model.decode(_latents(run, z))
-    return run.target.fold(x) if run.target.domain == "images" else x
+def _held_out(_run: Run, stem: str, weights: str) -> tuple[Tensor | None, Tensor | None]:
+    """Codes (n, 2) of held-out points, with labels; of a GAN, and of one number, none."""
+    if not hasattr(_run.model, "encoder") or _run.recipe.latent < 2:
+        return None, None
+    held_out = _draws(_run).test
+    codes = _run.model.encoder(held_out.points[:CODES]).mean
+    return codes[:, :2], held_out.components[:CODES]
 
 
-def _map(run: Run, points: list[list[float]]) -> bytes:
-    marks = [(*point, 0.0)[:2] for point in points]
-    return render.latent(run.target, lambda z: _decoded(run, z), marks)
+def _draws(run: Run):
+    """The points of a run's target, drawn now where they are images not drawn before."""
+    words = f"Reading {run.target.name}; drawing it, where it is a first time, takes minutes …"
+    with st.spinner(words, show_time=True):
+        return run.target.draws()
 
 
 # ------------------------------------------------------------------------- from codes to data
 
 
 def _decode(run: Run, controls, *panes) -> None:
+    _from_click(run, "code")
     with controls:
-        z = _code(run, "z")
-    if run.target.domain == "plane":
+        st.button("A random code", key="random", on_click=_random, args=(run, "code"))
+        z = _code(run, "code")
+    if not _pictured(run):
         _decode_point(run, z, controls, *panes)
         return
-    picture = render.images(_decoded(run, torch.tensor([z])), zoom=12)
-    panes[0].image(picture, width=336, caption="decoded")
-    walk = render.images(_decoded(run, plane_walk(12)))
-    panes[1].image(walk, caption="the whole plane", width="stretch")
+    picture = _decoded(run, z)
+    with panes[0]:
+        st.image(render.images(picture, zoom=_zoom(run)), caption="decoded", alt="decoded image")
+        if st.toggle("The nearest training image", help="By pixels: is this one a copy?"):
+            train = _draws(run).train.points
+            near = run.target.fold(train[nearest(train, picture.flatten(1))])
+            st.image(render.images(near, zoom=_zoom(run)), caption="nearest training image")
+    with panes[1]:
+        if run.recipe.latent == 2:
+            walk = render.images(_decoded(run, plane_walk(12)))
+            st.image(walk, caption="the whole plane", width="stretch")
+        if hasattr(run.model, "encoder"):
+            _clickable(run, "code", z[:, :2].tolist())
 
 
-def _decode_point(run: Run, z: list[float], controls, *panes) -> None:
-    code, cloud = torch.tensor([z]), None
+def _zoom(run: Run) -> int:
+    return max(1, 300 // run.target.shape[-1])
+
+
+def _decode_point(run: Run, z: Tensor, controls, *panes) -> None:
+    cloud = None
     if hasattr(run.model, "encoder"):
         with torch.no_grad():
-            many = _latents(run, code).expand(CLOUD, -1)
-            cloud = run.model.draw(many, training.stream(0))
-    x = _decoded(run, code)
-    panes[0].image(_map(run, [z]), width="stretch")
-    panes[1].image(render.decoded(run.target, x, cloud), width="stretch")
+            cloud = run.model.draw(z.expand(CLOUD, -1), training.stream(0))
+    x = _decoded(run, z)
+    with panes[0]:
+        if run.recipe.latent > 1:
+            _clickable(run, "code", z[:, :2].tolist())
+    panes[1].image(render.decoded(run.target, x, cloud), width="stretch", alt="the data plane")
     with controls:
         st.markdown(f"decodes to **({x[0, 0]:.2f}, {x[0, 1]:.2f})**")
         if cloud is not None:
@@ -99,17 +175,42 @@ def _decode_point(run: Run, z: list[float], controls, *panes) -> None:
 
 
 def _walk(run: Run, controls, *panes) -> None:
+    if _pictured(run):
+        _walk_between_images(run, controls, *panes)
+        return
     with controls:
         st.markdown("from ○")
         first = _code(run, "from", (-1.5, -1.0))
         st.markdown("to □")
         last = _code(run, "to", (1.5, 1.0))
-    steps = _decoded(run, between(torch.tensor([first]), torch.tensor([last]), STEPS))
-    if run.target.domain == "images":
-        panes[0].image(render.images(steps, 4), caption="row by row", width="stretch")
-        return
-    panes[0].image(_map(run, [first, last]), width="stretch")
-    panes[1].image(render.path(run.target, steps), width="stretch")
+    steps = _decoded(run, between(first, last, STEPS))
+    if run.recipe.latent > 1:
+        with panes[0]:
+            _clickable(run, "to", [*first[:, :2].tolist(), *last[:, :2].tolist()])
+    panes[1].image(render.path(run.target, steps), width="stretch", alt="the way decoded")
+
+
+def _walk_between_images(run: Run, controls, *panes) -> None:
+    """From one held-out image to another, or, of a GAN, from one random code to another."""
+    known = hasattr(run.model, "encoder")
+    what = "held-out image" if known else RANDOM
+    with controls:
+        first, last = (
+            st.number_input(f"{way} {what}, number", 0, 99, start, key=f"walk {way}")
+            for way, start in (("from", 0), ("to", 1))
+        )
+    if known:
+        held_out = _draws(run).test.points
+        with torch.no_grad():
+            ends = run.model.encoder(held_out[[first % len(held_out), last % len(held_out)]]).mean
+    else:
+        ends = torch.cat([_drawn_code(run, seed) for seed in (first, last)])
+    steps = _decoded(run, between(ends[:1], ends[1:], STEPS))
+    panes[0].image(render.images(steps, 4), caption="row by row", width="stretch")
+
+
+def _drawn_code(run: Run, seed: int) -> Tensor:
+    return torch.randn(1, run.recipe.latent, generator=training.stream(seed))
 
 
 # ------------------------------------------------------------------------- from data to codes
@@ -124,27 +225,57 @@ def _encode_point(run: Run, controls, *panes) -> None:
     with controls:
         _tell(code)
     if run.recipe.latent > 1:
-        panes[0].image(_map(run, code.mean[:, :2].tolist()), width="stretch")
+        marks = code.mean[:, :2].tolist()
+        decode = lambda z: _decoded(run, _latents(run, z))  # noqa: E731
+        held_out = _held_out(run, str(run.stem), run.record["weights"])
+        picture = render.latent(run.target, decode, marks, *held_out)
+        panes[0].image(picture, width="stretch", alt="the latent plane")
+        panes[0].caption("○ the point's code. Dots: codes of held-out data.")
     both = torch.cat([torch.tensor([x]), back])
-    panes[1].image(render.decoded(run.target, both), width="stretch")
-    panes[1].caption("○ the point, □ its reconstruction")
+    panes[1].image(render.decoded(run.target, both), width="stretch", alt="the data plane")
+    outside = render.beside(run.target, both)
+    panes[1].caption("○ the point, □ its reconstruction. " + outside.replace("All", "Both"))
 
 
 def _encode_image(run: Run, controls, *panes) -> None:
+    ways = {"a held-out image": _held_out_image, "an upload": _uploaded, "a drawing": _drawing}
     with controls:
-        kinds = ["png", "jpg", "jpeg"]
-        sent = st.file_uploader("A picture of yours", kinds, max_upload_size=readers.MEGABYTES)
-        dark = st.toggle("Dark ink on light paper", value=True, help="Digits are light on dark.")
-        held_out = run.target.draws().test.points
-        at = st.slider("or a held-out image", 0, min(99, len(held_out) - 1), 0, disabled=bool(sent))
-    x = held_out[at][None]
-    if sent:
-        x = readers.read_upload(sent.getvalue(), run.target.shape, dark)
+        way = st.radio("What to encode", list(ways), key="encode")
+        x = ways[way](run)
+    if x is None:
+        return
     code, back = _through(run, x)
-    pair = render.images(run.target.fold(torch.cat([x, back])), 2, zoom=10)
-    panes[0].image(pair, caption="the picture, and its reconstruction")
+    pair = render.images(run.target.fold(torch.cat([x, back])), 2, zoom=max(1, _zoom(run) - 2))
+    panes[0].image(pair, caption="the picture, and its reconstruction", alt="picture, twice")
     with panes[1]:
         _tell(code)
+
+
+def _held_out_image(run: Run) -> Tensor:
+    held_out = _draws(run).test.points
+    at = st.slider("number", 0, min(99, len(held_out) - 1), 0)
+    return held_out[at][None]
+
+
+def _uploaded(run: Run) -> Tensor | None:
+    kinds = ["png", "jpg", "jpeg"]
+    sent = st.file_uploader("A picture of yours", kinds, max_upload_size=readers.MEGABYTES)
+    if sent is None:
+        st.caption(f"JPEG or PNG, at most {readers.MEGABYTES} MB; cut to a square.")
+        return None
+    return readers.read_upload(sent.getvalue(), run.target.shape, on_dark=_on_dark(run))
+
+
+def _drawing(run: Run) -> Tensor | None:
+    st.caption("Draw with mouse, pen or finger.")
+    png = hands.drawn("canvas")
+    return readers.read_upload(png, run.target.shape) if png else None
+
+
+def _on_dark(run: Run) -> bool:
+    """Whether a run's images are light on dark, as digits are."""
+    known = limits.IMAGES.get(run.target.source)
+    return known is not None and known.kind == "digits"
 
 
 @torch.no_grad()

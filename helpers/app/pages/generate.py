@@ -8,6 +8,7 @@ import streamlit as st
 from helpers.app import forms, render, saved
 
 NONE = "none: the prior itself"
+LEGEND = "Each sample has its component's colour; lines hold 50, 90 and 99 % of the target's mass. "
 FIRST = {"plane": 2_000, "images": 64}  # samples
 
 
@@ -49,8 +50,13 @@ def _another() -> None:
 def _result(run, n: int, seed: int, way: str, strength: float) -> None:
     x = render.sample(run, n, seed, way, strength)
     picture = render.samples(run.target, x, f"{n:,} samples of {run.recipe.name}")
-    st.image(picture, width=620)
-    name = f"{run.recipe.name}-{n}"
+    st.image(picture, width=620, alt=f"{n:,} samples of {run.recipe.name}")
+    if run.target.domain == "plane":
+        st.caption(f"{LEGEND}{render.beside(run.target, x)}")
+    if saved.running(run):
+        epoch = run.history["epoch"][-1]
+        st.caption(f"Still training: drawn from epoch {epoch:.0f}. Draw again for what came since.")
+    name = f"{run.stem.parent.name}-seed{run.record['seed']}-{n}-draw{seed}"
     columns = st.columns(3)
     columns[0].download_button(
         "Samples (.npy)", lambda: npy(x.numpy()), f"{name}.npy", on_click="ignore", width="stretch"

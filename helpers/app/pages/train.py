@@ -1,27 +1,34 @@
 """Train: choose what to learn and how, and watch it being learned."""
 
+import dataclasses
 import json
 import zipfile
 
 import streamlit as st
 
 from helpers import experiments, files, recipes
-from helpers.app import forms, jobs, limits
+from helpers.app import forms, jobs, limits, own
 
 SHOWN = {  # at once; what else a recipe has is folded away
     "vae": ("epochs", "objective", "encoder", "decoder", "latent"),
     "gan": ("epochs", "objective", "generator", "discriminator", "latent"),
 }
-FIRST = {  # the recipe that a choice begins with
-    ("digits", "vae"): "vae-digits-8",
-    ("digits", "gan"): "gan-digits",
-    ("ring8", "vae"): "vae-mixture",
-    ("ring8", "gan"): "gan-mixture",
-    ("grid25", "vae"): "vae-mixture",
-    ("grid25", "gan"): "gan-mixture-wide",
-    ("gmm5", "vae"): "vae-full",
-    ("gmm5", "gan"): "gan-fast",
+PRESETS = {  # of a kind of target and a family: the first is set at first, the rest are near it
+    ("plane", "vae"): ("vae-full", "vae-fast", "vae", "autoencoder"),
+    ("plane", "gan"): ("gan-fast", "gan", "gan-lsgan", "gan-wgan-gp"),
+    ("modes", "vae"): ("vae-mixture", "vae-mixture-wide"),
+    ("modes", "gan"): ("gan-mixture", "gan-mixture-wide"),
+    ("digits", "vae"): ("vae-digits-8", "vae-digits-2"),
+    ("digits", "gan"): ("gan-digits",),
+    ("colour", "vae"): ("vae-colour-beta-1", "autoencoder-colour-128"),
+    ("colour", "gan"): ("gan-colour", "lsgan-colour", "wgan-gp-colour"),
+    ("faces", "vae"): ("vae-faces", "autoencoder-faces"),
+    ("faces", "gan"): ("gan-faces",),
 }
+MODES = ("ring8", "grid25")  # narrow modes ask for recipes of their own
+DRAW, OPEN = "draw", "open"  # a target of one's own, a folder of images
+OTHERS = {DRAW: "draw my own …", OPEN: "a folder of images …"}
+IMAGES, PASSES = 1_000, 40  # to train on at first, so often at least: few are drawn soon
 NOT_FOR = {True: ("full",), False: ("bernoulli",)}  # a variance, on images and on the plane
 FAMILIES = (
     "A **VAE** learns to encode each point as a small cloud of codes and to decode it again; new "
@@ -29,9 +36,14 @@ FAMILIES = (
     "discriminator learns to tell them from real ones."
 )
 PLAIN = 4  # times as long, without compiling
+AROUND = 6.0  # seconds of loading before, and of scoring after
+WATCHED = 0.03  # seconds an epoch of scoring and drawing
+POINTS = {"digits": 4_000, "colour": 45_000, "faces": 7_300}  # images that saved runs have seen
+DRAWN = ("avatars", "emoji", "faces")
 WORTH = 120  # seconds of a training from which on compiling pays
 REFRESH = 0.5  # seconds
 SQUARE = 520  # pixels of the networks' picture
+ALTS = ("what the model makes of fixed noise", "the networks over the plane", "losses by epoch")
 STATES = {
     "starting": "Starting (about 5 s)",
     "training": "Training",
@@ -51,25 +63,52 @@ def show() -> None:
     )
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _start_button(_job())
+        target = _target()
+        if target == DRAW:
+            own.fields()
+        elif target:
+            _start_button(_job(target))
     with right, forms.one_line():
-        _looked_at()
+        if target == DRAW:
+            own.plane()
+        else:
+            _looked_at(target)
     jobs.prepare()  # last: the page goes first
 
 
-def _job() -> jobs.Job | None:
+def _target() -> str:
+    """What is to be learned: a name, a file or a folder; "" while there is none."""
+    labels = limits.targets() | OTHERS
+    key = forms.kept("target", "gmm5", list(labels))
+    if made := st.session_state.pop("chosen target", None):
+        st.session_state[key] = made
+    words = {"options": list(labels), "format_func": labels.get, "key": key}
+    chosen = st.segmented_control("What to learn", required=True, **words)
+    if chosen != OPEN:
+        return chosen
+    folder = st.text_input("Folder", key=forms.kept("folder", ""), placeholder="its whole path")
+    if folder and limits.pictures(folder):
+        return folder
+    st.info("Give the whole path of a folder of JPEG or PNG images, 30 or more.")
+    return ""
+
+
+def _job(target: str) -> jobs.Job | None:
     """What the form asks for; None, and a line that says why, where that cannot be trained."""
-    what = {"options": list(limits.TARGETS), "format_func": limits.TARGETS.get}
-    what["key"] = forms.kept("target", "gmm5", what["options"])
-    target = st.segmented_control("What to learn", required=True, **what)
     kinds = {"options": list(SHOWN), "format_func": str.upper}
     kinds["key"] = forms.kept("family", "gan", kinds["options"])
     family = st.segmented_control("Family", required=True, **kinds)
-    base = _recipe(target, family)
+    base, pictured = _recipe(target, family), limits.pictures(target)
+    if pictured:
+        base = dataclasses.replace(base, epochs=max(base.epochs, PASSES))
     values, extras, mistakes = {}, {}, []
     columns = _numbers(base, SHOWN[family], (), values, mistakes)
     with columns[1], forms.one_line(mistakes):
         extras["seed"] = forms.whole("seed", 5, "Of weights and noise.")
+    if pictured:
+        with columns[0], forms.one_line(mistakes):
+            about = "For training, at the most. Few are learned sooner, and by heart."
+            extras["images"] = forms.whole("images", IMAGES, about)
     with st.expander("Advanced settings"):
         _more(base, target, values, extras, mistakes)
     job = jobs.Job(base.name, values, target, **extras)
@@ -93,60 +132,70 @@ def _numbers(base: recipes.Recipe, names, without, values: dict, mistakes: list[
 
 def _more(base: recipes.Recipe, target: str, values, extras, mistakes) -> None:
     """What is seldom changed, into `values` of the recipe and `extras` around it."""
-    pictured = target in limits.IMAGES
+    pictured = limits.pictures(target) is not None
     rest = [name for name in forms.tunable(base) if name not in SHOWN[base.family]]
-    columns = _numbers(base, rest, NOT_FOR[pictured], values, mistakes)
-    if pictured:
-        with columns[len(rest) % 2], forms.one_line(mistakes):
-            about = "For training, at the most. A few are learned sooner, and by heart."
-            extras["images"] = forms.whole("images", 4_000, about)
+    _numbers(base, rest, NOT_FOR[pictured], values, mistakes)
     if pictured:  # nothing is gained where convolutions take the time
         extras["compiled"] = False
         return
     about = "Several times faster, after up to half a minute in which no new picture comes."
-    long = (_an_epoch(base.name, target) or 0) * PLAIN * base.epochs > WORTH
+    long = (_an_epoch(base.name) or 0) * PLAIN * base.epochs > WORTH
     key = forms.kept(f"compiled {base.name}", long)
     extras["compiled"] = st.toggle("Compile the steps", key=key, help=about)
 
 
 def _recipe(target: str, family: str) -> recipes.Recipe:
-    every = experiments.RECIPES.values()
-    names = [recipe.name for recipe in every if recipe.family == family and fits(recipe, target)]
+    first = PRESETS[_kind(target), family]
+    every = st.session_state.get(all_key := f"{forms.KEPT}all {family}")
+    more = [r.name for r in experiments.RECIPES.values() if r.family == family and fits(r, target)]
+    names = [*first, *(name for name in more if name not in first)] if every else list(first)
     name = st.selectbox(
         "Preset",
         names,
         format_func=lambda name: f"{name}: {experiments.named(name).idea}",
-        key=forms.kept(f"recipe {target} {family}", FIRST[target, family], names),
+        key=forms.kept(f"recipe {target} {family}", names[0], names),
     )
+    st.toggle("All presets", key=forms.kept(all_key.removeprefix(forms.KEPT), False))
     return experiments.named(name)
+
+
+def _kind(target: str) -> str:
+    """What kind of target it is, as PRESETS has them."""
+    if seen := limits.pictures(target):
+        return seen.kind
+    return "modes" if target in MODES else "plane"
 
 
 def fits(recipe: recipes.Recipe, target: str) -> bool:
     """Whether a recipe can be trained on a target as it is."""
     if recipe.family == "gan" and recipe.start:
         return False  # it needs a VAE of the same target first
-    if target in limits.IMAGES:
-        return target in recipe.name
-    return recipe.domain == "plane"
+    seen = limits.pictures(target)
+    return f"-{seen.kind}" in recipe.name if seen else recipe.domain == "plane"
 
 
 def _estimate(job: jobs.Job) -> str:
     """How long it may take, by the saved run of the recipe."""
-    each = _an_epoch(job.base, job.target)
+    each = _an_epoch(job.base)
     if each is None:
         return "How long it takes is told after the first epoch."
-    each *= 1 if job.compiled or job.target in limits.IMAGES else PLAIN
-    return f"About {duration(each * job.recipe.epochs)}, if the sizes stay the recipe's."
+    if seen := limits.pictures(job.target):
+        each *= min(job.images, seen.points) / POINTS[seen.kind]
+    elif not job.compiled:
+        each *= PLAIN
+    whole = AROUND + (each + WATCHED) * job.recipe.epochs
+    drawn = ", and as long as drawing takes, once" if job.target in DRAWN else ""
+    return f"About {duration(whole)}{drawn}, if the sizes stay the recipe's."
 
 
 @st.cache_data(max_entries=64)
-def _an_epoch(base: str, target: str) -> float | None:
+def _an_epoch(base: str) -> float | None:
     """Seconds that an epoch of a recipe's saved run took; None where there is no such run."""
-    suffix = "" if target == "gmm5" else f"@{target}*"
     roots = files.written("data", "runs"), files.REPOSITORY / "data" / "runs"
-    found = (path for root in roots for path in root.glob(f"{base}{suffix}/seed5.zip"))
+    found = (path for root in roots for path in root.glob(f"{base}*/seed5.zip"))
+    same = (path for path in found if path.parent.name.partition("@")[0] == base)
     try:
-        with zipfile.ZipFile(next(found)) as archive:
+        with zipfile.ZipFile(next(same)) as archive:
             seconds = json.loads(archive.read("record.json"))["history"]["seconds"]
     except Exception:  # none yet, or damaged, which its own page tells
         return None
@@ -177,22 +226,39 @@ def _look_at(name: str) -> None:
     st.query_params["run"] = name
 
 
-def _looked_at() -> None:
+def _looked_at(target: str) -> None:
     """The training that the address or the session names, live while it lasts."""
     name = st.query_params.get("run") or st.session_state.get("job")
     head, aside = st.columns([3, 1], vertical_alignment="center")
     with aside:
         _others(name)
     if not name:
-        head.info("Press **Train** to watch a model learn this picture.")
-        st.image(_picture(st.session_state[f"{forms.KEPT}target"]), width=520)
-        st.caption(FAMILIES)
+        _opening(head, target)
         return
     status = jobs.read(name)
     _look_at(name)
-    head.markdown(f"**{name}**")
+    head.markdown(f"**{jobs.title(name)}**")
     live = st.fragment(_live, run_every=REFRESH if status.active else None)
     live(name, status.active)
+    if not status.active:
+        _keep_or_drop(name)
+
+
+def _opening(head, target: str) -> None:
+    """Before anything is trained: what is to be learned, what the families do, a film."""
+    head.info("Press **Train** to watch a model learn this picture.")
+    picture, about = st.columns(2)
+    with picture:
+        if target in DRAWN:
+            st.caption(f"The {limits.label(target)} are drawn when they are first trained on.")
+        elif target:
+            alt = f"points of the target {limits.label(target)}"
+            st.image(_picture(target), width="stretch", alt=alt)
+    with about:
+        st.markdown(FAMILIES)
+        if (film := files.REPOSITORY / "media" / "gan.mp4").exists():
+            st.video(str(film), loop=True, autoplay=True, muted=True)
+            st.caption("A GAN that learns five Gaussians, noise on the left.")
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing what is to be learned …")
@@ -203,7 +269,7 @@ def _picture(name: str) -> bytes:
 
     target = targets.named(name)
     seen = target.draws().train.points[:2_000]
-    return render.samples(target, seen[:64] if name in limits.IMAGES else seen)
+    return render.samples(target, seen[:64] if limits.pictures(name) else seen)
 
 
 def _others(name: str | None) -> None:
@@ -211,9 +277,24 @@ def _others(name: str | None) -> None:
     if others:
         with st.popover("Earlier trainings", width="stretch"):
             for other in others:
-                if st.button(other, key=f"look {other}", type="tertiary"):
+                if st.button(jobs.title(other), key=f"look {other}", type="tertiary"):
                     _look_at(other)
                     st.rerun()
+
+
+def _keep_or_drop(name: str) -> None:
+    """A training that has ended can get another name, or go."""
+    with st.expander("Rename or delete this training"), forms.one_line():
+        own_title = st.text_input("Name", key=f"title {name}", max_chars=jobs.LONGEST)
+        first, second = st.columns(2)
+        if first.button("Rename", key="rename", width="stretch"):
+            jobs.rename(name, own_title)
+            st.rerun()
+        if second.button("Delete for good", key="delete", width="stretch"):
+            jobs.delete(name)
+            st.session_state.pop("job", None)
+            st.query_params.clear()
+            st.rerun()
 
 
 def _live(name: str, was_active: bool) -> None:
@@ -233,6 +314,10 @@ def _progress(name: str, status: jobs.Status) -> None:
     share = status.epoch / status.epochs if status.epochs else 0.0
     bar, button = st.columns([5, 1], vertical_alignment="bottom")
     words = STATES[status.state]
+    if status.state == "starting" and status.line.startswith("drawing"):
+        words = status.line.capitalize()
+    if status.state == "stopped" and not status.epoch:
+        words = "Stopped before its first step"
     if status.epochs:
         words += f" · epoch {status.epoch} of {status.epochs}"
     if status.step is not None:
@@ -269,9 +354,9 @@ def _pictures(name: str, status: jobs.Status) -> None:
     if drawn[0] != key:
         drawn = st.session_state["drawn"] = (key, *_draw(name, status))
     _, found, *pictures = drawn
-    for picture, width in zip(pictures, ("stretch", SQUARE, "stretch"), strict=False):
+    for picture, width, alt in zip(pictures, ("stretch", SQUARE, "stretch"), ALTS, strict=False):
         if picture:
-            st.image(picture, width=width)
+            st.image(picture, width=width, alt=alt)
     if status.state != "failed":
         st.caption(" · ".join(filter(None, (status.line, found))))
 
