@@ -231,7 +231,7 @@ def title(name: str) -> str:
         parts = [name]
     began = datetime.fromtimestamp((place / "job.json").stat().st_mtime)
     when = f"{began:%H:%M}" if began.date() == datetime.now().date() else f"{began:%d %b %H:%M}"
-    return " · ".join([*parts, when, status.state])
+    return " · ".join([*parts, when, "training" if status.active else status.state])
 
 
 def read(name: str) -> Status:

@@ -122,6 +122,16 @@ def test_a_process_that_never_started_is_no_job(monkeypatch, ended):
     assert jobs.read(jobs.start(a_job())).state == "starting"
 
 
+def test_what_only_loads_or_draws_stops_at_once(monkeypatch, ended):
+    monkeypatch.setattr(jobs, "PROGRAM", SLEEPS)
+    name = jobs.start(a_job())
+    (jobs.folder(name) / "log.txt").write_text("drawing faces, once: 90 of 900\n", "utf-8")
+    assert jobs.read(name).line == "drawing faces, once: 90 of 900"
+    jobs.stop(name)
+    assert jobs.read(name).state == "stopped"
+    assert not jobs._alive(jobs.folder(name))
+
+
 # ----------------------------------------------------------------------------- trained in here
 
 
@@ -136,6 +146,28 @@ def test_a_finished_job_is_a_run(small, make):
     seen = jobs.preview(name)
     assert len(seen["samples"]) > 0
     assert seen["samples"].dtype == np.float32
+
+
+def test_others_can_draw_from_a_run_while_it_trains(small, monkeypatch):
+    seen, tell = [], jobs.Reporter._tell
+
+    def look(self, state, **values):
+        stem = self.folder / "seed5"
+        if state == "training" and self.last:
+            seen.append((self.last["epoch"], runs.read(stem).history["epoch"][-1]))
+        tell(self, state, **values)
+
+    monkeypatch.setattr(jobs.Reporter, "_tell", look)
+    monkeypatch.setattr(jobs, "SAVED", 0)
+    name = trained(a_job(epochs=3))
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+    assert runs.read(jobs.folder(name) / "seed5").record["complete"]
+
+
+def test_the_share_stands_in_one_place(small):
+    line = jobs.read(trained(a_job())).line
+    assert line.startswith("KL of mode weights")
+    assert "3σ" not in line
 
 
 def test_asked_at_the_last_epoch_it_is_complete(small, monkeypatch):
@@ -171,12 +203,25 @@ def test_the_newest_job_is_listed_first_and_comes_back_as_it_was_given(written):
 
 @pytest.mark.parametrize("name", ["../../etc-01234567", "gan/../x-01234567", "", "a b-01234567"])
 def test_nothing_but_a_name_becomes_a_path(written, name):
-    for use in (jobs.folder, jobs.read, jobs.job_of, jobs.preview, jobs.stop):
+    for use in (jobs.folder, jobs.read, jobs.job_of, jobs.preview, jobs.stop, jobs.delete):
         with pytest.raises(BadJob, match="not the name of a training"):
             use(name)
     assert not (written / "build" / "app").exists()
     with pytest.raises(BadJob, match="no such training"):
         jobs.read("gan-01234567")
+
+
+def test_a_title_tells_what_when_and_how_far_unless_it_was_given():
+    name = written_down(a_job("vae", target="ring8"))
+    parts = jobs.title(name).split(" · ")
+    assert parts[:3] == ["VAE", "ring of eight", "2 epochs"]
+    assert parts[4] == "training"
+    jobs.rename(name, " mine \n too ")
+    assert jobs.title(name) == "mine too"
+    jobs.rename(name, "")
+    assert jobs.title(name).split(" · ") == parts
+    with pytest.raises(BadJob, match="61 letters; give 60"):
+        jobs.rename(name, "x" * 61)
 
 
 DAMAGED = ["", "{", "[]", "null", "[" * 100_000, '{"state": "training", "colour": 1}']

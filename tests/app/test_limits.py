@@ -6,7 +6,6 @@ import pytest
 
 from helpers import experiments, recipes
 from helpers.app import limits
-
 from helpers.images.datasets import ImageDataset
 from helpers.images.sources import SOURCES
 

@@ -172,7 +172,7 @@ def test_a_mixture_is_read_from_a_file_or_refused(quick):
         with pytest.raises(targets.BadTarget, match=message):
             own.save(given)
     for name in ("five Gaussians", "../up", ""):
-        with pytest.raises(limits.BadJob, match="choose another|give 1 to 30 letters"):
+        with pytest.raises(limits.BadJob, match=r"choose another|give 1 to 30 letters"):
             own.save(own.definition("x", [(0.0, 0.0, 0.5)]), name or "_/")
     assert not limits.own_targets()
     path = own.save(own.definition("one", [(0.0, 0.0, 0.5)]))

@@ -3,6 +3,7 @@
 import io
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -32,10 +33,30 @@ def test_every_picture_is_a_png_and_leaves_no_figure(target, generator):
         render.path(target, x[:5]),
         render.latent(target, lambda z: z, [(0.0, 1.0), (1.0, 0.0)]),
     ]
-    assert [size(raw) for raw in drawn] == [(750, 750)] * 4
+    drawn.append(render.circles([(0.0, 1.0, 0.3)], (-5, 5, -5, 5)))
+    assert [size(raw) for raw in drawn] == [(750, 750)] * 5
     curves = {"loss": [3.0, None, 1.0]}
     assert size(render.losses(experiments.named("vae"), [1, 2, 3], curves)) == (1_050, 390)
     assert plt.get_fignums() == []
+
+
+def test_a_click_falls_where_the_axes_say():
+    """On the picture itself: a blue disc is found where its centre was asked for."""
+    extent, centre = (-5.0, 5.0, -5.0, 5.0), (2.0, -3.0)
+    raw = render.circles([(*centre, 0.5)], extent)
+    pixels = np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")).astype(int)
+    blue = (pixels[..., 2] - pixels[..., 0]) > 40
+    rows, columns = np.nonzero(blue)
+    at = (columns.mean() / pixels.shape[1], 1 - rows.mean() / pixels.shape[0])
+    assert render.place(at, extent) == pytest.approx(centre, abs=0.05)
+    assert render.place((0.01, 0.5), extent) is None
+    assert render.place((0.5, 0.99), extent) is None
+
+
+def test_what_lies_outside_the_picture_is_counted(target):
+    x = torch.tensor([[0.0, 0.0], [0.0, 99.0], [-99.0, 0.0]])
+    assert render.beside(target, x) == "2 of 3 lie outside the picture."
+    assert render.beside(target, x[:1]) == "All lie in the picture."
 
 
 def probe(target, n=2_000):

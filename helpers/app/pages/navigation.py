@@ -22,7 +22,7 @@ ICON = Path(__file__).parents[1] / "icon.png"
 STYLE = """<style>
 .stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1400px}
 h1 {font-size: 1.9rem !important; padding: 0 !important}
-[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * {color: #4a4a55 !important}
+[data-testid=stCaptionContainer] {color: #4a4a55 !important; opacity: 1 !important}
 [data-stale=true] {opacity: 1 !important; transition: none !important}
 :focus-visible {outline: 3px solid #5E3C99 !important; outline-offset: 2px}
 @media (max-width: 640px) {.stMainBlockContainer {padding-left: 1rem; padding-right: 1rem}}

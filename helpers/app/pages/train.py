@@ -83,7 +83,7 @@ def _target() -> str:
     if made := st.session_state.pop("chosen target", None):
         st.session_state[key] = made
     words = {"options": list(labels), "format_func": labels.get, "key": key}
-    chosen = st.segmented_control("What to learn", required=True, **words)
+    chosen = st.segmented_control("What to learn", required=True, wrap=True, **words)
     if chosen != OPEN:
         return chosen
     folder = st.text_input("Folder", key=forms.kept("folder", ""), placeholder="its whole path")
