@@ -75,8 +75,10 @@ def choose(label: str = "Run", key: str = "run", films: bool = False) -> Run | N
     None, and a word on what to do, until one is chosen.
     """
     names = list(stems(films))
-    latest = None if key == "right" else f"app/{st.session_state.get('job')}"  # trained, watched
-    before = st.session_state.get(f"chosen {key}") or latest
+    own = [name for name in names if name.startswith("app/")]
+    watched = f"app/{st.session_state.get('job')}"
+    latest = watched if "job" in st.session_state else next(iter(own), None)
+    before = st.session_state.get(f"chosen {key}") or (latest if key != "right" else None)
     index = names.index(before) if before in names else None
     words = {"placeholder": "Choose a saved run", "key": f"select {key}"}
     name = st.selectbox(label, names, index=index, format_func=title, **words)
