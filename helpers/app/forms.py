@@ -43,6 +43,11 @@ def head(title: str, sentence: str) -> None:
     st.markdown(sentence)
 
 
+def picture(png: bytes, alt: str, width: str | int = "stretch", caption: str = "") -> None:
+    """Show a PNG as it is, with the words for those who cannot see it."""
+    st.image(png, alt=alt, width=width, caption=caption or None, output_format="PNG")
+
+
 # ----------------------------------------------------------------------- what was set before
 
 

@@ -118,7 +118,7 @@ def gaussians(target: Target, seen: dict[str, np.ndarray]) -> bytes:
         axes[0].set_title("codes q(z | x) at 2σ, and the prior at 1, 2, 3σ", fontsize=9)
         axes[1].set_title("p(x | z) at 2σ, of z from the prior", fontsize=9)
 
-    return sheet(draw, (9.0, 4.6), panels=2)
+    return sheet(draw, (9.0, 4.6), (0.07, 0.11, 0.99, 0.93), panels=2)
 
 
 def losses(recipe: Recipe, epochs: Sequence[float], columns: dict[str, Sequence[float]]) -> bytes:

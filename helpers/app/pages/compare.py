@@ -30,7 +30,7 @@ def show() -> None:
                 with forms.one_line():
                     x = render.sample(run, SHOWN[run.target.domain], 0)
                     alt = f"samples of {run.recipe.name}"
-                    st.image(render.samples(run.target, x), width="stretch", alt=alt)
+                    forms.picture(render.samples(run.target, x), alt)
                     if run.target.domain == "plane":
                         st.caption(render.beside(run.target, x))
     if all(chosen):

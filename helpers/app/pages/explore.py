@@ -141,15 +141,18 @@ def _decode(run: Run, controls, *panes) -> None:
         return
     picture = _decoded(run, z)
     with panes[0]:
-        st.image(render.images(picture, zoom=_zoom(run)), caption="decoded", alt="decoded image")
+        forms.picture(
+            render.images(picture, zoom=_zoom(run)), "decoded image", "content", "decoded"
+        )
         if st.toggle("The nearest training image", help="By pixels: is this one a copy?"):
             train = _draws(run).train.points
             near = run.target.fold(train[nearest(train, picture.flatten(1))])
-            st.image(render.images(near, zoom=_zoom(run)), caption="nearest training image")
+            drawn = render.images(near, zoom=_zoom(run))
+            forms.picture(drawn, "training image", "content", "nearest training image")
     with panes[1]:
         if run.recipe.latent == 2:
             walk = render.images(_decoded(run, plane_walk(12)))
-            st.image(walk, caption="the whole plane", width="stretch")
+            forms.picture(walk, "images over the latent plane", caption="the whole plane")
         if hasattr(run.model, "encoder"):
             _clickable(run, "code", z[:, :2].tolist())
 
@@ -167,7 +170,8 @@ def _decode_point(run: Run, z: Tensor, controls, *panes) -> None:
     with panes[0]:
         if run.recipe.latent > 1:
             _clickable(run, "code", z[:, :2].tolist())
-    panes[1].image(render.decoded(run.target, x, cloud), width="stretch", alt="the data plane")
+    with panes[1]:
+        forms.picture(render.decoded(run.target, x, cloud), "the data plane")
     with controls:
         st.markdown(f"decodes to **({x[0, 0]:.2f}, {x[0, 1]:.2f})**")
         if cloud is not None:
@@ -187,7 +191,8 @@ def _walk(run: Run, controls, *panes) -> None:
     if run.recipe.latent > 1:
         with panes[0]:
             _clickable(run, "to", [*first[:, :2].tolist(), *last[:, :2].tolist()])
-    panes[1].image(render.path(run.target, steps), width="stretch", alt="the way decoded")
+    with panes[1]:
+        forms.picture(render.path(run.target, steps), "the way decoded")
 
 
 def _walk_between_images(run: Run, controls, *panes) -> None:
@@ -206,7 +211,8 @@ def _walk_between_images(run: Run, controls, *panes) -> None:
     else:
         ends = torch.cat([_drawn_code(run, seed) for seed in (first, last)])
     steps = _decoded(run, between(ends[:1], ends[1:], STEPS))
-    panes[0].image(render.images(steps, 4), caption="row by row", width="stretch")
+    with panes[0]:
+        forms.picture(render.images(steps, 4), "images from one to the other", caption="row by row")
 
 
 def _drawn_code(run: Run, seed: int) -> Tensor:
@@ -229,12 +235,14 @@ def _encode_point(run: Run, controls, *panes) -> None:
         decode = lambda z: _decoded(run, _latents(run, z))  # noqa: E731
         held_out = _held_out(run, str(run.stem), run.record["weights"])
         picture = render.latent(run.target, decode, marks, *held_out)
-        panes[0].image(picture, width="stretch", alt="the latent plane")
-        panes[0].caption("○ the point's code. Dots: codes of held-out data.")
+        with panes[0]:
+            forms.picture(picture, "the latent plane")
+            st.caption("○ the point's code. Dots: codes of held-out data.")
     both = torch.cat([torch.tensor([x]), back])
-    panes[1].image(render.decoded(run.target, both), width="stretch", alt="the data plane")
-    outside = render.beside(run.target, both)
-    panes[1].caption("○ the point, □ its reconstruction. " + outside.replace("All", "Both"))
+    with panes[1]:
+        forms.picture(render.decoded(run.target, both), "the data plane")
+        outside = render.beside(run.target, both).replace("All", "Both")
+        st.caption(f"○ the point, □ its reconstruction. {outside}")
 
 
 def _encode_image(run: Run, controls, *panes) -> None:
@@ -246,7 +254,9 @@ def _encode_image(run: Run, controls, *panes) -> None:
         return
     code, back = _through(run, x)
     pair = render.images(run.target.fold(torch.cat([x, back])), 2, zoom=max(1, _zoom(run) - 2))
-    panes[0].image(pair, caption="the picture, and its reconstruction", alt="picture, twice")
+    with panes[0]:
+        about = "the picture, and its reconstruction"
+        forms.picture(pair, about, "content", about)
     with panes[1]:
         _tell(code)
 

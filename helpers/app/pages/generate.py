@@ -50,7 +50,7 @@ def _another() -> None:
 def _result(run, n: int, seed: int, way: str, strength: float) -> None:
     x = render.sample(run, n, seed, way, strength)
     picture = render.samples(run.target, x, f"{n:,} samples of {run.recipe.name}")
-    st.image(picture, width=620, alt=f"{n:,} samples of {run.recipe.name}")
+    forms.picture(picture, f"{n:,} samples of {run.recipe.name}", 620)
     if run.target.domain == "plane":
         st.caption(f"{LEGEND}{render.beside(run.target, x)}")
     if saved.running(run):

@@ -73,7 +73,8 @@ def show() -> None:
             own.plane()
         else:
             _looked_at(target)
-    jobs.prepare()  # last: the page goes first
+    if not any(jobs.read(name).active for name in jobs.listed()):
+        jobs.prepare()  # last, and not beside a training: both would wait
 
 
 def _target() -> str:
@@ -253,7 +254,7 @@ def _opening(head, target: str) -> None:
             st.caption(f"The {limits.label(target)} are drawn when they are first trained on.")
         elif target:
             alt = f"points of the target {limits.label(target)}"
-            st.image(_picture(target), width="stretch", alt=alt)
+            forms.picture(_picture(target), alt)
     with about:
         st.markdown(FAMILIES)
         if (film := files.REPOSITORY / "media" / "gan.mp4").exists():
@@ -356,7 +357,7 @@ def _pictures(name: str, status: jobs.Status) -> None:
     _, found, *pictures = drawn
     for picture, width, alt in zip(pictures, ("stretch", SQUARE, "stretch"), ALTS, strict=False):
         if picture:
-            st.image(picture, width=width, alt=alt)
+            forms.picture(picture, alt, width)
     if status.state != "failed":
         st.caption(" · ".join(filter(None, (status.line, found))))
 
