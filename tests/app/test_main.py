@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import os
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from streamlit import config
 from streamlit.starlette import App
 
 from helpers import cli
-from helpers.app import main
+from helpers.app import jobs, main
 from helpers.images import readers
 
 from .support import until
@@ -33,10 +34,12 @@ def bound():
         yield probe.getsockname()[1], probe
 
 
-def test_it_listens_on_this_machine_alone(served, bound):
+def test_it_listens_on_this_machine_alone(served, bound, monkeypatch):
+    monkeypatch.delenv(jobs.WAITING, raising=False)
     port, probe = bound
     probe.close()
     assert cli.main(["app", "--port", str(port)]) == 0
+    assert jobs.WAITING in os.environ
     app, options = served[0]
     assert app.script_path == main.PAGES
     assert main.PAGES.exists()

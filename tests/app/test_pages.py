@@ -117,6 +117,7 @@ def test_before_anything_is_chosen_a_page_leads_to_training(name):
     assert at.title[0].value == navigation.PAGES[name][0]
     if name == "watch":  # the project's own films are there
         assert at.segmented_control[0].options[-1] == watch.OWN
+        assert {"five Gaussians · VAE", "digits · GAN"} <= set(at.segmented_control[0].options)
         assert at.get("video")
         return
     assert said(at)[0] == "Nothing trained yet. Train a model, or pick one of the project's."

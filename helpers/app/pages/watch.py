@@ -21,7 +21,8 @@ def show() -> None:
     films = _films()
     asked = st.session_state.pop("film", False) or st.session_state.get("job")
     first = OWN if asked or not films else next(iter(films))
-    chosen = st.segmented_control("Film", [*films, OWN], default=first, required=True)
+    words = {"default": first, "required": True, "wrap": True, "format_func": _title}
+    chosen = st.segmented_control("Film", [*films, OWN], **words)
     with forms.one_line():
         if chosen != OWN:
             _show(films[chosen])
@@ -32,6 +33,12 @@ def show() -> None:
 def _films() -> dict[str, Path]:
     folders = {files.REPOSITORY / "media", files.written("media")}
     return {path.stem: path for folder in folders for path in sorted(folder.glob("[!.]*.mp4"))}
+
+
+def _title(stem: str) -> str:
+    """`digits_gan` as `digits · GAN`."""
+    what, _, family = stem.rpartition("_")
+    return stem if stem == OWN else f"{what or 'five Gaussians'} · {family.upper()}"
 
 
 def _drawn(run: Run) -> Path:
