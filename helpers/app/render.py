@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from PIL import Image
 from torch import Tensor
 
@@ -127,8 +127,12 @@ def losses(recipe: Recipe, epochs: Sequence[float], columns: dict[str, Sequence[
     def draw(ax: Axes) -> None:
         plots.by_epoch(ax, epochs, columns, f"loss ({objectives.build(recipe).unit})")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.5g}"))
+        if len(epochs) == 1:  # a line of one point cannot be seen
+            for line in ax.lines:
+                line.set_marker("o")
 
-    return sheet(draw, (7.0, 2.6), (0.09, 0.19, 0.995, 0.97))
+    return sheet(draw, (7.0, 2.6), (0.11, 0.19, 0.995, 0.97))
 
 
 # ------------------------------------------------------------------------------ whole pictures

@@ -40,6 +40,17 @@ def test_every_picture_is_a_png_and_leaves_no_figure(target, generator):
     assert plt.get_fignums() == []
 
 
+def test_losses_can_be_read_after_one_epoch_and_where_they_are_large():
+    recipe = experiments.named("vae")
+    low, high = (render.losses(recipe, [1], {"loss": [value]}) for value in (1.0, 3e7))
+    for raw in (low, high):
+        pixels = np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")).astype(int)
+        coloured = (pixels.max(-1) - pixels.min(-1) > 60)[:, : pixels.shape[1] * 3 // 4]
+        assert coloured.sum() > 20  # a dot, beside the legend
+        dark = (pixels.max(-1) < 120)[:, :8]
+        assert not dark.any()  # labels are not cut off
+
+
 def test_a_click_falls_where_the_axes_say():
     """On the picture itself: a blue disc is found where its centre was asked for."""
     extent, centre = (-5.0, 5.0, -5.0, 5.0), (2.0, -3.0)
