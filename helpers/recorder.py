@@ -274,10 +274,10 @@ def train(
     """Train a recipe from several seeds and save each; returns the runs.
 
     `watch` is called after each epoch with the first seed's recorder, `early` after each step with
-    the step too, and before the first one. With `resume` each goes on
-    from its last save, if there is one. Interrupting keeps what was reached. On a CPU the seeds
-    share the threads that PyTorch may use. `engine` takes the steps: PLAIN, or a faster one.
-    Before anything is trained it raises what `place_of` does, and BadRun for a foreign checkpoint.
+    the step too, and before the first one. With `resume` each goes on from its last save, if there
+    is one. Interrupting keeps what was reached. On a CPU the seeds share the threads that PyTorch
+    may use. `engine` takes the steps: PLAIN, or a faster one. Before anything is trained it raises
+    what `place_of` does, and BadRun for a foreign checkpoint.
     """
     given = zip(seeds, stems or [None] * len(seeds), strict=True)
     stems = [place_of(recipe, target, seed, stem) for seed, stem in given]
@@ -292,19 +292,25 @@ def train(
     each = zip(seeds, built, stems, strict=True)
     recorders = [Recorder(recipe, target, draws, *one) for one in each]
     points = [part.points.to(place) for part in (draws.train, draws.validation)]
-    options = {"generators": streams, "probe": recorders[0].probe}
-    options["threads"] = min(torch.get_num_threads(), len(seeds))
-    options["resumes"] = [r.take_up(saved) for r, saved in zip(recorders, found, strict=True)]
+    workers = min(torch.get_num_threads(), len(seeds))
     with training.threads(1), contextlib.ExitStack() as stack:
         for recorder in recorders:
             stack.enter_context(recorder)
-        if early:
-            options["between"] = look = partial(early, recorders[0])
-            if not any(found):
-                _opening(recipe, built[0], points, streams[0], look, engine is not PLAIN)
-        rounds = engine.train_all(engine.build(recipe, built), *points, **options)
+        rounds = _rounds(recorders, points, streams, found, engine, early, workers)
         _record(rounds, recorders, watch)
     return [runs.read(recorder.stem) for recorder in recorders]
+
+
+def _rounds(recorders, points, streams, found, engine, early: Early | None, workers) -> Iterator:
+    """The snapshots of all seeds, an epoch after the other, from what `found` holds on."""
+    recipe, built = recorders[0].recipe, [recorder.networks for recorder in recorders]
+    options = {"generators": streams, "probe": recorders[0].probe, "threads": workers}
+    options["resumes"] = [r.take_up(saved) for r, saved in zip(recorders, found, strict=True)]
+    if early:
+        options["between"] = look = partial(early, recorders[0])
+        if not any(found):
+            _opening(recipe, built[0], points, streams[0], look, engine is not PLAIN)
+    return engine.train_all(engine.build(recipe, built), *points, **options)
 
 
 def _opening(recipe, networks, points, generator, look, slow: bool) -> None:

@@ -79,6 +79,7 @@ BAD = [
     ("vae-iwae", {"beta": 2.0}, "beta = 2, beta_start = 1: iwae weighs no KL; leave them out"),
     ("autoencoder", {"beta_start": 0.0}, "beta = 1, beta_start = 0: autoencoder weighs no KL"),
     ("gan", {"beta": 2.0}, "beta: gan is a GAN, which has no such number; leave it out"),
+    ("gan", {"precision": "bfloat16"}, "precision = bfloat16: on the plane .*; leave it out"),
     ("vae", {"beta": -1.0}, r"beta = -1\.0: must be from 0"),
 ]
 

@@ -88,6 +88,36 @@ def test_penalties_differentiate_through_convolutions_and_count_every_pixel():
     assert objectives.input_gradient(discriminator, x[:3]).shape == (3, 256)
 
 
+GANS = {
+    "non-saturating": objectives.NonSaturating(),
+    "wgan-gp": objectives.WassersteinGP(),
+    "relativistic": objectives.Relativistic(),
+}
+
+
+@pytest.mark.parametrize("objective", GANS)
+def test_fewer_digits_take_nearly_the_same_step_and_keep_weights_whole(objective):
+    shape, x, start = (1, 16, 16), torch.rand(32, 256, generator=rng()) - 0.5, {}
+    losses, moved = {}, {}
+    for precision in ("float32", "bfloat16"):
+        networks = models.ConvGenerator(shape, (8, 8), 2), models.ConvDiscriminator(shape, (8, 8))
+        for network in networks:
+            models.initialise(network.net, rng(1))
+        start = {k: v.clone() for k, v in networks[1].state_dict().items()}
+        rate, weight = training.cosine(1e-3), training.linear(1, 1)
+        settings = training.Settings(4, 32, rate, weight, precision=precision)
+        step = training.GANStep(*networks, GANS[objective], settings)
+        (*_, last) = training.train(step, x, x[:8], generator=rng())
+        losses[precision] = last.losses["discriminator"]
+        after = networks[1].state_dict()
+        assert all(weights.dtype == torch.float32 for weights in after.values())
+        moved[precision] = torch.cat([(after[k] - v).flatten() for k, v in start.items()])
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    assert losses["bfloat16"] != losses["float32"]  # it was used
+    ways = torch.cosine_similarity(moved["float32"], moved["bfloat16"], dim=0)
+    assert ways > 0.9
+
+
 # ------------------------------------------------------------------ networks from a recipe
 
 FACES = ImageDataset("faces", 16, 3)
