@@ -34,7 +34,12 @@ def one_line(aside: list[str] | None = None) -> Iterator[None]:
 
 def complain(said: str) -> None:
     """Show what went wrong."""
-    st.error(said, icon=":material/error:")
+    st.error(plain(said), icon=":material/error:")
+
+
+def plain(said: str) -> str:
+    """Words in which nothing becomes a link or a picture, wherever they come from."""
+    return said.replace("[", "\\[")
 
 
 def head(title: str, sentence: str) -> None:

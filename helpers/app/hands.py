@@ -25,7 +25,7 @@ export default function({ parentElement, data, setTriggerValue }) {
 }
 """
 CANVAS = """
-export default function({ parentElement, setTriggerValue }) {
+export default function({ parentElement, data, setTriggerValue }) {
   const canvas = parentElement.querySelector("canvas");
   if (canvas.ready) return;
   canvas.ready = true;
@@ -38,6 +38,11 @@ export default function({ parentElement, setTriggerValue }) {
   };
   ink.lineWidth = 22; ink.lineCap = ink.lineJoin = "round"; ink.strokeStyle = "white";
   clear();
+  if (data.kept) {  // what was drawn before the page was left
+    const before = new Image();
+    before.onload = () => ink.drawImage(before, 0, 0);
+    before.src = data.kept;
+  }
   canvas.onpointerdown = (event) => {
     canvas.setPointerCapture(event.pointerId);
     ink.beginPath(); ink.moveTo(...place(event)); ink.lineTo(...place(event)); ink.stroke();
@@ -76,7 +81,8 @@ def clicked(picture: bytes, key: str, alt: str) -> tuple[float, float] | None:
 
 def drawn(key: str) -> bytes | None:
     """A canvas, black, for a white pen; what is on it as a PNG, once something was drawn."""
-    sent = _surface("canvas")(key=key, on_drawn_change=_nothing).drawn
+    given = {"data": {"kept": st.session_state.get(f"{key} kept", "")}}
+    sent = _surface("canvas")(key=key, on_drawn_change=_nothing, **given).drawn
     if sent is not None:
         st.session_state[f"{key} kept"] = sent
     kept = st.session_state.get(f"{key} kept")

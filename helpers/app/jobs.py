@@ -170,9 +170,9 @@ def stop(name: str) -> None:
     place = _place(name)
     (place / "stop").touch()
     if _status(place).state == "starting" and _alive(place):
-        process = psutil.Process(files.read_json(place / "job.json")["pid"])
-        for one in (*process.children(recursive=True), process):
-            with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error):  # it may have ended by itself
+            process = psutil.Process(files.read_json(place / "job.json")["pid"])
+            for one in (*process.children(recursive=True), process):
                 one.kill()
         files.write_json(place / "status.json", {"state": "stopped"})
 
@@ -189,7 +189,9 @@ def delete(name: str) -> None:
     """Remove a job and its run for good. Raises BadJob while it trains."""
     if read(name).active:
         raise BadJob(f"{title(name)}: it is being trained; stop it first")
-    shutil.rmtree(folder(name))
+    hidden = folder(name).with_name(f".{name}")
+    folder(name).rename(hidden)  # gone at once, and as a whole
+    shutil.rmtree(hidden)
 
 
 def pace(name: str, speed: str) -> None:
@@ -224,9 +226,11 @@ def title(name: str) -> str:
             return own
     try:
         known = files.read_json(place / "job.json")
-        family, epochs = experiments.named(known["base"]).family, known["values"].get("epochs")
-        parts = [family.upper(), limits.label(known["target"])]
-        parts += [f"{epochs} epochs"] if epochs else []
+        base = experiments.named(known["base"])
+        epochs = known["values"].get("epochs", base.epochs)
+        length = f"{epochs} epoch{'s' if epochs != 1 else ''}"
+        parts = [base.family.upper(), limits.label(known["target"]), length]
+        parts += [f"seed {known['seed']}"]
     except (ValueError, LookupError, TypeError, AttributeError):
         parts = [name]
     began = datetime.fromtimestamp((place / "job.json").stat().st_mtime)
@@ -260,9 +264,11 @@ def job_of(name: str) -> Job:
         known = files.read_json(place / "job.json")
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in known["values"].items()}
         rest = {key: known[key] for key in ("base", "target", "seed", "images", "compiled")}
-        limits.check(job := Job(values=values, **rest))
+        job = Job(values=values, **rest)
+        _ = job.recipe  # which may not be one
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise BadJob(f"{name}: its job.json is damaged; train it again") from None
+    limits.check(job)  # its target may have gone
     return job
 
 
@@ -342,7 +348,7 @@ class Reporter:
     """
 
     def __init__(self, folder: Path):
-        self.folder, self.last = Path(folder), {}
+        self.folder, self.first, self.last = Path(folder), {}, {}  # first steps, last epoch
         self.began = self.shown = time.monotonic()
         self.saved = -math.inf  # when other pages got a model to draw from last
         self.furthest = 0  # number of the step that was shown last
@@ -356,7 +362,7 @@ class Reporter:
     def __exit__(self, kind, error, trace) -> bool:
         asked = isinstance(error, Stopped)
         if error is None or asked:
-            self._tell("stopped" if asked else "complete")
+            self._tell("stopped" if asked else "complete", **({} if self.last else self.first))
         else:
             self._tell("failed", line=" ".join(str(error).split())[:300] or kind.__name__)
         return asked
@@ -385,7 +391,8 @@ class Reporter:
             step.publish()
             self._look(recorder, step)
             if not recorder.frames:  # epochs are told of when they end
-                self._tell("training", epochs=recorder.recipe.epochs, step=number)
+                self.first = {"epochs": recorder.recipe.epochs, "step": number}
+                self._tell("training", **self.first)
         self._hold()
         return time.monotonic() - self.began - self.held < OPENING
 

@@ -78,7 +78,10 @@ def label(target: str) -> str:
 
 
 def _is_folder(target: str) -> bool:
-    return Path(target).is_absolute() and Path(target).is_dir()
+    try:
+        return Path(target).is_absolute() and Path(target).is_dir()
+    except (OSError, ValueError):  # too long a name, or a folder that may not be read
+        return False
 
 
 def check(job) -> None:

@@ -13,7 +13,8 @@ PORT = 8501
 PAGES = Path(__file__).with_name("pages") / "navigation.py"
 ADDRESS = "127.0.0.1"
 UPLOADS = 20  # MB, as `helpers.images.readers` has it
-UNFRAMED = ((b"x-frame-options", b"DENY"), (b"content-security-policy", b"frame-ancestors 'none'"))
+POLICY = b"frame-ancestors 'none'; img-src 'self' data: blob:; media-src 'self' data: blob:"
+UNFRAMED = ((b"x-frame-options", b"DENY"), (b"content-security-policy", POLICY))
 
 
 class NoApp(OSError):

@@ -29,7 +29,7 @@ def fields() -> None:
     button.button("Add", key="own add", on_click=_add, args=(x, y, spread), width="stretch")
     undo, clear = st.columns(2)
     look = {"disabled": not made, "width": "stretch"}
-    undo.button("Undo the last", key="own undo", on_click=lambda: made.pop(), **look)
+    undo.button("Undo the last", key="own undo", on_click=lambda: made and made.pop(), **look)
     clear.button("Clear", key="own clear", on_click=made.clear, **look)
     st.caption(f"{len(made)} of at most {MOST} Gaussians, all of the same weight.")
     name = st.text_input("Name", "mine", max_chars=30, key="own name")
@@ -86,12 +86,18 @@ def save(given: dict, name: str = ""):
     """
     from helpers import targets
 
-    target = targets.from_definition(given)
+    target = targets.from_definition(given, name or "definition")
+    if not isinstance(target, targets.GaussianMixture):
+        raise BadJob(
+            f"{name or target.name}: no mixture of Gaussians; give weights, means and covariances"
+        )
     name = name or target.name
     if not NAME.fullmatch(name):
         raise BadJob(f"name {name[:40]!r}: give 1 to 30 letters, digits, spaces or hyphens")
     if name in limits.targets().values():
         raise BadJob(f"name {name!r}: there is a target of that name; choose another")
     path = files.output("build", "app", "targets", f"{name}.json")
+    if path.exists():  # where capitals make no difference
+        raise BadJob(f"name {name!r}: there is a target of that name; choose another")
     files.write_text(path, json.dumps(target.definition() | {"name": name}, indent=1))
     return path

@@ -4,6 +4,7 @@ A job's run is there from its first epoch on, and grows while it trains.
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import streamlit as st
@@ -81,7 +82,7 @@ def choose(label: str = "Run", key: str = "run", films: bool = False) -> Run | N
     before = st.session_state.get(f"chosen {key}") or (latest if key != "right" else None)
     index = names.index(before) if before in names else None
     words = {"placeholder": "Choose a saved run", "key": f"select {key}"}
-    name = st.selectbox(label, names, index=index, format_func=title, **words)
+    name = st.selectbox(label, names, index=index, format_func=_titles(names).get, **words)
     st.session_state[f"chosen {key}"] = name
     if name is None:
         st.info(_nothing(bool(names)))
@@ -96,10 +97,17 @@ def choose(label: str = "Run", key: str = "run", films: bool = False) -> Run | N
 def _nothing(some: bool) -> str:
     """Why there is nothing to see yet, and what to do."""
     job = st.session_state.get("job")
-    if job and (status := jobs.read(job)).active:
+    if job in jobs.listed() and (status := jobs.read(job)).active:
         return f"{jobs.title(job)}: this page opens after its first epoch ({status.epoch} so far)."
     more = ", or pick one of the project's" if some else ""
     return f"Nothing trained yet. Train a model{more}."
+
+
+def _titles(names: list[str]) -> dict[str, str]:
+    """A title for each name; those that are alike get the end of the name, to tell them apart."""
+    found = {name: title(name) for name in names}
+    alike = Counter(found.values())
+    return {n: f"{told} ({n[-4:]})" if alike[told] > 1 else told for n, told in found.items()}
 
 
 def title(name: str) -> str:

@@ -129,7 +129,7 @@ def test_what_only_loads_or_draws_stops_at_once(monkeypatch, ended):
     assert jobs.read(name).line == "drawing faces, once: 90 of 900"
     jobs.stop(name)
     assert jobs.read(name).state == "stopped"
-    assert not jobs._alive(jobs.folder(name))
+    until(lambda: not jobs._alive(jobs.folder(name)))
 
 
 # ----------------------------------------------------------------------------- trained in here
@@ -146,6 +146,15 @@ def test_a_finished_job_is_a_run(small, make):
     seen = jobs.preview(name)
     assert len(seen["samples"]) > 0
     assert seen["samples"].dtype == np.float32
+
+
+def test_stopped_in_its_first_epoch_it_tells_the_step(small, monkeypatch):
+    def show(self, probe):
+        (self.folder / "stop").touch()
+
+    monkeypatch.setattr(jobs.Reporter, "_show", show)
+    status = jobs.read(trained(a_job()))
+    assert (status.state, status.epoch, status.step) == ("stopped", 0, 0)
 
 
 def test_others_can_draw_from_a_run_while_it_trains(small, monkeypatch):
@@ -214,8 +223,8 @@ def test_nothing_but_a_name_becomes_a_path(written, name):
 def test_a_title_tells_what_when_and_how_far_unless_it_was_given():
     name = written_down(a_job("vae", target="ring8"))
     parts = jobs.title(name).split(" · ")
-    assert parts[:3] == ["VAE", "ring of eight", "2 epochs"]
-    assert parts[4] == "training"
+    assert parts[:4] == ["VAE", "ring of eight", "2 epochs", "seed 5"]
+    assert parts[5] == "training"
     jobs.rename(name, " mine \n too ")
     assert jobs.title(name) == "mine too"
     jobs.rename(name, "")
@@ -227,6 +236,12 @@ def test_a_title_tells_what_when_and_how_far_unless_it_was_given():
 DAMAGED = ["", "{", "[]", "null", "[" * 100_000, '{"state": "training", "colour": 1}']
 NO_PROCESS = ["", "null", "[]", '{"pid": 1}', '{"pid": -5, "born": 1.0}']
 NO_PROCESS += ['{"pid": null, "born": 1e999}', '{"pid": "1", "born": 1}']
+
+
+def test_a_target_that_has_gone_is_named(tmp_path):
+    name = written_down(a_job(target=str(tmp_path / "mine.json")))
+    with pytest.raises(BadJob, match=r"mine\.json': choose one of five Gaussians"):
+        jobs.job_of(name)
 
 
 @pytest.mark.parametrize("text", DAMAGED)

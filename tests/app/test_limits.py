@@ -34,6 +34,8 @@ def test_sets_whose_files_are_not_here_are_not_offered(written):
     assert "mnist" in limits.targets()
     assert limits.pictures(str(written)) == limits.FOLDER
     assert limits.pictures("gmm5") is None
+    for odd in ("/" + "x" * 5_000, "/a\0b", ""):
+        assert limits.pictures(odd) is None
 
 
 WIDE = {"encoder": (2_048,) * 2, "decoder": (2_048,) * 2}

@@ -112,7 +112,8 @@ def test_the_apps_own_page_is_answered_and_cannot_be_framed(headers):
     (found,) = answer(**headers)
     assert found["status"] == 200
     assert (b"x-frame-options", b"DENY") in found["headers"]
-    assert (b"content-security-policy", b"frame-ancestors 'none'") in found["headers"]
+    assert (b"content-security-policy", main.POLICY) in found["headers"]
+    assert main.POLICY.startswith(b"frame-ancestors 'none'; img-src 'self'")
     assert answer("websocket", **headers) == [{"type": "websocket.accept"}]
 
 

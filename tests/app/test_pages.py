@@ -126,6 +126,41 @@ def test_before_anything_is_chosen_a_page_leads_to_training(name):
     assert at.title[0].value == "Train"
 
 
+def test_pause_and_one_step_hold_after_a_reload(quick):
+    job = written_down(a_job())
+    jobs.pace(job, "one step")
+    at = page(run=job)
+    speed = next(box for box in at.segmented_control if box.label == "Speed")
+    assert speed.value == "pause"
+    at.button(key="one step").click().run()
+    assert jobs.paced(jobs.folder(job)) == "one step"
+    speed = next(box for box in at.segmented_control if box.label == "Speed")
+    speed.set_value("full speed").run()
+    assert not at.exception
+    assert jobs.paced(jobs.folder(job)) == "full speed"
+
+
+def test_the_run_trained_last_is_the_one_that_other_pages_show(quick):
+    at = page()
+    for _ in range(2):
+        for name, value in GAN.items():
+            kind = at.text_input if isinstance(value, str) else at.number_input
+            next(field for field in kind if field.label == name).set_value(value)
+        at.session_state["started"] = -100.0
+        at.run().button(key="start").click().run()
+        newest = jobs.listed()[0]
+        at.switch_page("generate.py").run()
+        assert not at.exception
+        assert at.selectbox(key="select run").value == f"app/{newest}"
+        at.switch_page("train.py").run()
+    assert len(jobs.listed()) == 2
+
+
+def test_words_from_outside_do_not_become_a_picture(quick):
+    (told,) = said(page(run="![x](https://evil.example/x.png)"))
+    assert "![x]" not in told
+
+
 def test_a_training_is_renamed_and_deleted_but_not_while_it_runs(quick):
     job = trained(a_job())
     at = page(run=job)
@@ -172,6 +207,9 @@ def test_a_mixture_is_read_from_a_file_or_refused(quick):
     ]:
         with pytest.raises(targets.BadTarget, match=message):
             own.save(given)
+    pictures = {"kind": "images", "source": "faces", "size": 64, "most": 100}
+    with pytest.raises(limits.BadJob, match="no mixture of Gaussians"):
+        own.save(pictures)
     for name in ("five Gaussians", "../up", ""):
         with pytest.raises(limits.BadJob, match=r"choose another|give 1 to 30 letters"):
             own.save(own.definition("x", [(0.0, 0.0, 0.5)]), name or "_/")
@@ -254,6 +292,9 @@ def test_a_code_is_moved_a_walk_begins_at_zero_and_a_point_is_too_far(quick):
     for label in ("z1", "z2"):
         at.slider(key=f"from {label}").set_value(0.0)
     assert said(at.run()) == []
+    at.session_state["to clicked"] = [1.0, -2.0]
+    at.run()
+    assert [at.slider(key=f"to {label}").value for label in ("z1", "z2")] == [1.0, -2.0]
     at = page_of("explore", job, part="Encode")
     at.number_input(key="x₁").set_value(1e9).run()
     assert not at.exception
@@ -305,8 +346,9 @@ def test_image_runs_keep_their_scores_and_two_targets_are_not_compared(quick):
     images, plane = trained(digits()), trained(a_job())
     fewer = trained(jobs.replace(digits(), images=36))
     at = compared(images, fewer)
-    assert said(at) == []
-    assert "held-out images" in at.dataframe[0].value
+    assert "different numbers of images" in said(at)[0]
+    assert "training images" in at.dataframe[0].value
+    assert said(compared(images, trained(digits()))) == []
     assert "their scores are of different targets" in said(compared(images, plane))[0]
 
 

@@ -27,6 +27,9 @@ def test_runs_of_the_app_come_first_then_those_of_the_project(quick):
     assert next(iter(saved.stems(films=True))) == f"app/{name}"
     (jobs.folder(name) / "seed5.frames.zip").unlink()
     assert f"app/{name}" not in saved.stems(films=True)
+    twin = trained(a_job("vae"))
+    told = saved._titles([f"app/{name}", f"app/{twin}", "gan/seed5"])
+    assert len(set(told.values())) == 3  # two alike in all but their names
 
 
 def test_what_was_written_elsewhere_is_on_the_list_too(quick):

@@ -23,7 +23,7 @@ def show() -> None:
     )
     chosen = []
     for column, side in zip(st.columns(2, gap="large"), ("left", "right"), strict=True):
-        with column:
+        with column, forms.one_line():
             run = saved.choose(side.capitalize(), side)
             chosen.append(run)
             if run:
@@ -33,7 +33,7 @@ def show() -> None:
                     forms.picture(render.samples(run.target, x), alt)
                     if run.target.domain == "plane":
                         st.caption(render.beside(run.target, x))
-    if all(chosen):
+    if len(chosen) == 2 and all(chosen):
         with forms.one_line():
             _scores(*chosen)
 
@@ -102,16 +102,21 @@ def _table(card: pd.DataFrame) -> pd.DataFrame:
 def _stored(left: Run, right: Run) -> None:
     """The scores that image runs keep from the end of their training."""
     if not (left.metrics and right.metrics):
-        st.info("No stored scores: a training that was stopped early keeps none.")
+        st.info("No stored scores: a training keeps them when it is complete.")
         return
     columns = {
         "left": left.metrics["fake"],
         "right": right.metrics["fake"],
-        "held-out images": left.metrics["reference"],
+        "training images": left.metrics["reference"],
     }
     table = pd.DataFrame(columns).map(shown)
     st.dataframe(table.rename_axis("score").reset_index(), hide_index=True, width="stretch")
     st.caption("Taken when each training ended, against held-out images.")
+    if left.target.most != right.target.most:
+        st.warning(
+            "They saw different numbers of images and were scored against different numbers of "
+            "held-out ones; an FID against fewer is higher."
+        )
 
 
 if __name__ == "__main__":

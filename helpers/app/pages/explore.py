@@ -27,7 +27,12 @@ def show() -> None:
         "Move a code and see what it decodes to, walk from one code to another, or let a VAE "
         "encode a point or a picture of yours.",
     )
-    run = saved.choose()
+    with forms.one_line():
+        _parts(saved.choose())
+
+
+def _parts(run: Run | None) -> None:
+    """What can be done with a run."""
     if run is None:
         return
     parts = {"Decode a code": _decode, "Walk between two": _walk}
@@ -35,8 +40,7 @@ def show() -> None:
         parts["Encode"] = _encode_image if _pictured(run) else _encode_point
     words = {"required": True, "label_visibility": "collapsed", "key": "part"}
     chosen = st.segmented_control("What to do", list(parts), default="Decode a code", **words)
-    with forms.one_line():
-        parts[chosen](run, *st.columns([1, 2, 2], gap="medium"))
+    parts[chosen](run, *st.columns([1, 2, 2], gap="medium"))
 
 
 def _pictured(run: Run) -> bool:
@@ -68,8 +72,7 @@ def _key(key: str, i: int) -> str:
 def _code(run: Run, key: str, start: tuple[float, ...] = ()) -> Tensor:
     """Sliders for the numbers of a code, (1, latent); beyond SLIDERS they rest."""
     latent, shown = run.recipe.latent, min(run.recipe.latent, SLIDERS)
-    rest = st.session_state.get(f"{key} rest", [0.0] * latent)
-    code = [*rest, *([0.0] * latent)][:latent]
+    code = list(st.session_state.get(_rest(run, key), [0.0] * latent))
     for i in range(shown):
         if i == 2:
             st.caption("The other numbers of the code:")
@@ -79,35 +82,45 @@ def _code(run: Run, key: str, start: tuple[float, ...] = ()) -> Tensor:
     return torch.tensor([code])
 
 
-def _set(key: str, code: list[float]) -> None:
+def _rest(run: Run, key: str) -> str:
+    """Of the numbers of a code that have no slider."""
+    return f"{key} of {run.stem}"
+
+
+def _set(run: Run, key: str, code: list[float]) -> None:
     """Move the sliders of a code."""
-    st.session_state[f"{key} rest"] = code
+    st.session_state[_rest(run, key)] = code
     for i, value in enumerate(code[:SLIDERS]):
         st.session_state[_key(key, i)] = min(max(round(value, 2), -REACH), REACH)
 
 
 def _random(run: Run, key: str) -> None:
     draw = st.session_state[f"{key} draw"] = st.session_state.get(f"{key} draw", 0) + 1
-    _set(key, torch.randn(run.recipe.latent, generator=training.stream(draw)).tolist())
+    _set(run, key, torch.randn(run.recipe.latent, generator=training.stream(draw)).tolist())
 
 
 def _from_click(run: Run, key: str) -> None:
     """A click that the page has not shown yet moves the first two numbers."""
     if at := st.session_state.pop(f"{key} clicked", None):
-        _set(key, [*at, *([0.0] * (run.recipe.latent - 2))])
+        _set(run, key, [*at, *([0.0] * (run.recipe.latent - 2))])
 
 
 def _clickable(run: Run, key: str, marks: list[list[float]]) -> None:
     """The latent plane with held-out codes over it; a click moves the code."""
     codes, labels = _held_out(run, str(run.stem), run.record["weights"])
-    decode = lambda z: _decoded(run, _latents(run, z))  # noqa: E731
-    picture = render.latent(run.target, decode, marks, codes, labels)
+    picture = _plane(run, marks, codes, labels)
     at = hands.clicked(picture, f"{key} plane", "latent plane, to be clicked in")
     if at and (place := render.place(at, maps.LATENT)):
         st.session_state[f"{key} clicked"] = list(place)
         st.rerun()
     dots = "" if codes is None else " Dots: codes of held-out data."
     st.caption(f"Click to decode what lies there.{dots}")
+
+
+def _plane(run: Run, marks: list[list[float]], codes, labels) -> bytes:
+    return render.latent(
+        run.target, lambda z: _decoded(run, _latents(run, z)), marks, codes, labels
+    )
 
 
 @st.cache_data(max_entries=16, show_spinner="Encoding held-out data …")
@@ -153,7 +166,7 @@ def _decode(run: Run, controls, *panes) -> None:
         if run.recipe.latent == 2:
             walk = render.images(_decoded(run, plane_walk(12)))
             forms.picture(walk, "images over the latent plane", caption="the whole plane")
-        if hasattr(run.model, "encoder"):
+        if hasattr(run.model, "encoder") and run.recipe.latent > 1:
             _clickable(run, "code", z[:, :2].tolist())
 
 
@@ -182,6 +195,7 @@ def _walk(run: Run, controls, *panes) -> None:
     if _pictured(run):
         _walk_between_images(run, controls, *panes)
         return
+    _from_click(run, "to")
     with controls:
         st.markdown("from ○")
         first = _code(run, "from", (-1.5, -1.0))
@@ -198,16 +212,16 @@ def _walk(run: Run, controls, *panes) -> None:
 def _walk_between_images(run: Run, controls, *panes) -> None:
     """From one held-out image to another, or, of a GAN, from one random code to another."""
     known = hasattr(run.model, "encoder")
-    what = "held-out image" if known else RANDOM
+    what, held_out = ("held-out image", _draws(run).test.points) if known else (RANDOM, [])
+    most = min(100, len(held_out) or 100) - 1
     with controls:
         first, last = (
-            st.number_input(f"{way} {what}, number", 0, 99, start, key=f"walk {way}")
+            st.number_input(f"{way} {what}, number", 0, most, start, key=f"walk {way} {most}")
             for way, start in (("from", 0), ("to", 1))
         )
     if known:
-        held_out = _draws(run).test.points
         with torch.no_grad():
-            ends = run.model.encoder(held_out[[first % len(held_out), last % len(held_out)]]).mean
+            ends = run.model.encoder(held_out[[first, last]]).mean
     else:
         ends = torch.cat([_drawn_code(run, seed) for seed in (first, last)])
     steps = _decoded(run, between(ends[:1], ends[1:], STEPS))
@@ -231,10 +245,8 @@ def _encode_point(run: Run, controls, *panes) -> None:
     with controls:
         _tell(code)
     if run.recipe.latent > 1:
-        marks = code.mean[:, :2].tolist()
-        decode = lambda z: _decoded(run, _latents(run, z))  # noqa: E731
         held_out = _held_out(run, str(run.stem), run.record["weights"])
-        picture = render.latent(run.target, decode, marks, *held_out)
+        picture = _plane(run, code.mean[:, :2].tolist(), *held_out)
         with panes[0]:
             forms.picture(picture, "the latent plane")
             st.caption("○ the point's code. Dots: codes of held-out data.")

@@ -20,7 +20,8 @@ def show() -> None:
         "never met in training.",
     )
     left, right = st.columns([2, 3], gap="large")
-    with left:
+    wanted = None
+    with left, forms.one_line():
         run = saved.choose()
         wanted = _wanted(run) if run else None
     if wanted is None:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import time
 import zipfile
+from pathlib import Path
 
 import streamlit as st
 
@@ -27,6 +29,7 @@ PRESETS = {  # of a kind of target and a family: the first is set at first, the 
 }
 MODES = ("ring8", "grid25")  # narrow modes ask for recipes of their own
 DRAW, OPEN = "draw", "open"  # a target of one's own, a folder of images
+FEWEST = 60  # images of a folder, some of which are held out
 OTHERS = {DRAW: "draw my own …", OPEN: "a folder of images …"}
 IMAGES, PASSES = 1_000, 40  # to train on at first, so often at least: few are drawn soon
 NOT_FOR = {True: ("full",), False: ("bernoulli",)}  # a variance, on images and on the plane
@@ -38,16 +41,17 @@ FAMILIES = (
 PLAIN = 4  # times as long, without compiling
 AROUND = 6.0  # seconds of loading before, and of scoring after
 WATCHED = 0.03  # seconds an epoch of scoring and drawing
-POINTS = {"digits": 4_000, "colour": 45_000, "faces": 7_300}  # images that saved runs have seen
+POINTS = {"digits": 36_000, "colour": 45_000, "faces": 7_300}  # in an epoch of saved runs
 DRAWN = ("avatars", "emoji", "faces")
 WORTH = 120  # seconds of a training from which on compiling pays
 REFRESH = 0.5  # seconds
+AGAIN = 2.0  # seconds in which a second click is one too many
 SQUARE = 520  # pixels of the networks' picture
 ALTS = ("what the model makes of fixed noise", "the networks over the plane", "losses by epoch")
 STATES = {
     "starting": "Starting (about 5 s)",
     "training": "Training",
-    "stopping": "Stopping after this epoch",
+    "stopping": "Stopping",
     "complete": "Complete",
     "stopped": "Stopped early, what was learned is kept",
     "failed": "Failed",
@@ -73,8 +77,9 @@ def show() -> None:
             own.plane()
         else:
             _looked_at(target)
-    if not any(jobs.read(name).active for name in jobs.listed()):
-        jobs.prepare()  # last, and not beside a training: both would wait
+    with forms.one_line():
+        if not any(jobs.read(name).active for name in jobs.listed()):
+            jobs.prepare()  # last, and not beside a training: both would wait
 
 
 def _target() -> str:
@@ -90,7 +95,7 @@ def _target() -> str:
     folder = st.text_input("Folder", key=forms.kept("folder", ""), placeholder="its whole path")
     if folder and limits.pictures(folder):
         return folder
-    st.info("Give the whole path of a folder of JPEG or PNG images, 30 or more.")
+    st.info(f"Give the whole path of a folder of JPEG or PNG images, {FEWEST} or more.")
     return ""
 
 
@@ -100,7 +105,7 @@ def _job(target: str) -> jobs.Job | None:
     kinds["key"] = forms.kept("family", "gan", kinds["options"])
     family = st.segmented_control("Family", required=True, **kinds)
     base, pictured = _recipe(target, family), limits.pictures(target)
-    if pictured:
+    if pictured and pictured.places == 1:
         base = dataclasses.replace(base, epochs=max(base.epochs, PASSES))
     values, extras, mistakes = {}, {}, []
     columns = _numbers(base, SHOWN[family], (), values, mistakes)
@@ -181,7 +186,7 @@ def _estimate(job: jobs.Job) -> str:
     if each is None:
         return "How long it takes is told after the first epoch."
     if seen := limits.pictures(job.target):
-        each *= min(job.images, seen.points) / POINTS[seen.kind]
+        each *= min(job.images, seen.points) * seen.places / POINTS[seen.kind]
     elif not job.compiled:
         each *= PLAIN
     whole = AROUND + (each + WATCHED) * job.recipe.epochs
@@ -212,7 +217,9 @@ def duration(seconds: float) -> str:
 
 def _start_button(job: jobs.Job | None) -> None:
     look = {"type": "primary", "icon": ":material/play_arrow:", "disabled": job is None}
-    if st.button("Train", key="start", **look) and job:
+    again = time.monotonic() - st.session_state.get("started", -AGAIN) < AGAIN
+    if st.button("Train", key="start", **look) and job and not again:
+        st.session_state["started"] = time.monotonic()
         with forms.one_line():
             with st.spinner("Starting …"):
                 _look_at(jobs.start(job))
@@ -223,6 +230,9 @@ def _start_button(job: jobs.Job | None) -> None:
 
 
 def _look_at(name: str) -> None:
+    """Show a training here, and its run first on the other pages."""
+    if st.session_state.get("job") != name:
+        st.session_state["chosen run"] = f"app/{name}"
     st.session_state["job"] = name
     st.query_params["run"] = name
 
@@ -238,7 +248,7 @@ def _looked_at(target: str) -> None:
         return
     status = jobs.read(name)
     _look_at(name)
-    head.markdown(f"**{jobs.title(name)}**")
+    head.markdown(f"**{forms.plain(jobs.title(name))}**")
     live = st.fragment(_live, run_every=REFRESH if status.active else None)
     live(name, status.active)
     if not status.active:
@@ -254,7 +264,7 @@ def _opening(head, target: str) -> None:
             st.caption(f"The {limits.label(target)} are drawn when they are first trained on.")
         elif target:
             alt = f"points of the target {limits.label(target)}"
-            forms.picture(_picture(target), alt)
+            forms.picture(_picture(target, _changed(target)), alt)
     with about:
         st.markdown(FAMILIES)
         if (film := files.REPOSITORY / "media" / "gan.mp4").exists():
@@ -263,8 +273,8 @@ def _opening(head, target: str) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing what is to be learned …")
-def _picture(name: str) -> bytes:
-    """What a model is to learn: points of a target, or images."""
+def _picture(name: str, changed: float) -> bytes:
+    """What a model is to learn: points of a target, or images; drawn anew when a file changed."""
     from helpers import targets  # they bring PyTorch: not for the form to wait for
     from helpers.app import render
 
@@ -273,12 +283,17 @@ def _picture(name: str) -> bytes:
     return render.samples(target, seen[:64] if limits.pictures(name) else seen)
 
 
+def _changed(target: str) -> float:
+    path = Path(target)
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
 def _others(name: str | None) -> None:
     others = [other for other in jobs.listed() if other != name][:30]
     if others:
         with st.popover("Earlier trainings", width="stretch"):
             for other in others:
-                if st.button(jobs.title(other), key=f"look {other}", type="tertiary"):
+                if st.button(forms.plain(jobs.title(other)), key=f"look {other}", type="tertiary"):
                     _look_at(other)
                     st.rerun()
 
@@ -316,9 +331,9 @@ def _progress(name: str, status: jobs.Status) -> None:
     bar, button = st.columns([5, 1], vertical_alignment="bottom")
     words = STATES[status.state]
     if status.state == "starting" and status.line.startswith("drawing"):
-        words = status.line.capitalize()
+        words = forms.plain(status.line.capitalize())
     if status.state == "stopped" and not status.epoch:
-        words = "Stopped before its first step"
+        words = "Stopped in its first epoch: nothing is kept"
     if status.epochs:
         words += f" · epoch {status.epoch} of {status.epochs}"
     if status.step is not None:
@@ -328,24 +343,33 @@ def _progress(name: str, status: jobs.Status) -> None:
         forms.complain(status.line)
     if status.active:
         look = {"icon": ":material/stop:", "disabled": status.state == "stopping"}
-        look |= {"on_click": jobs.stop, "args": (name,)}
+        look |= {"on_click": _ask, "args": (jobs.stop, name)}
         button.button("Stop", key="stop", width="stretch", **look)
     elif status.epoch:
-        for column, name in zip(st.columns(3), ("generate", "explore", "watch"), strict=True):
-            if column.button(name.capitalize(), key=f"go {name}", width="stretch"):
-                st.switch_page(f"{name}.py")
+        for column, page in zip(st.columns(3), ("generate", "explore", "watch"), strict=True):
+            if column.button(page.capitalize(), key=f"go {page}", width="stretch"):
+                st.switch_page(f"{page}.py")
 
 
 def _speed(name: str) -> None:
     """How fast it is to go; one step, once asked for, leaves it paused."""
-    place = jobs.folder(name)
-    now = jobs.paced(place)
-    chosen = st.segmented_control("Speed", jobs.PACES[:3], default=now, key=f"speed {name}")
-    if chosen and chosen != now and now != "one step":
-        jobs.pace(name, chosen)
+    key, now = f"speed {name}", jobs.paced(jobs.folder(name))
+    st.session_state.setdefault(key, "pause" if now == "one step" else now)
+    words = {"required": True, "key": key, "on_change": _set_pace, "args": (name, key)}
+    chosen = st.segmented_control("Speed", jobs.PACES[:3], **words)
     if chosen == "pause":
-        words = {"icon": ":material/skip_next:", "on_click": jobs.pace}
-        st.button("One step", key="one step", args=(name, "one step"), **words)
+        words = {"icon": ":material/skip_next:", "on_click": _ask}
+        st.button("One step", key="one step", args=(jobs.pace, name, "one step"), **words)
+
+
+def _set_pace(name: str, key: str) -> None:
+    _ask(jobs.pace, name, st.session_state[key])
+
+
+def _ask(action, *given) -> None:
+    """What a click asks for; what goes wrong is told in one line."""
+    with forms.one_line():
+        action(*given)
 
 
 def _pictures(name: str, status: jobs.Status) -> None:

@@ -18,16 +18,21 @@ def show() -> None:
         "See how a model learned, one frame an epoch: the films of the project, or of any run "
         "that was trained on this machine.",
     )
-    films = _films()
-    asked = st.session_state.pop("film", False) or st.session_state.get("job")
-    first = OWN if asked or not films else next(iter(films))
-    words = {"default": first, "required": True, "wrap": True, "format_func": _title}
+    films, key = _films(), "film shown"
+    own = "job" in st.session_state or not films
+    st.session_state.setdefault(key, OWN if own else next(iter(films)))
+    if st.session_state.pop("film", False):
+        st.session_state[key] = OWN
+    words = {"required": True, "wrap": True, "format_func": _title, "key": key}
     chosen = st.segmented_control("Film", [*films, OWN], **words)
     with forms.one_line():
         if chosen != OWN:
             _show(films[chosen])
         elif run := saved.choose(films=True):
-            _show(_drawn(run))
+            if saved.running(run):
+                st.info("It is still training; its film can be drawn once it is complete.")
+            else:
+                _show(_drawn(run))
 
 
 def _films() -> dict[str, Path]:
@@ -44,10 +49,10 @@ def _title(stem: str) -> str:
 def _drawn(run: Run) -> Path:
     """The film of a run, drawn unless it is newer than the run."""
     path = _path(run.stem)
-    if not path.exists() or path.stat().st_mtime <= file_of(run.stem).stat().st_mtime:
-        frames = run.frames
-        rate = animation.frames_a_second(len(frames))
-        with st.spinner(f"Drawing {len(frames)} frames …"), render.LOCK:
+    with st.spinner("Drawing the film …"), render.LOCK:  # another page may be drawing it
+        if not path.exists() or path.stat().st_mtime <= file_of(run.stem).stat().st_mtime:
+            frames = run.frames
+            rate = animation.frames_a_second(len(frames))
             animation.film(render.scene(run.recipe, run.target), frames, path, rate)
     return path
 
