@@ -349,7 +349,7 @@ class Preset:
 
 _PRESETS = (
     Preset(
-        "tiny", "seconds, to see that all runs", 0.25, 2, 12, images=64, seeds=2, compiled=False
+        "tiny", "seconds, to see that all runs", 0.25, 3, 12, images=64, seeds=2, compiled=False
     ),
     Preset("laptop", "minutes on two cores"),
     Preset("gpu", "the published sizes, for a GPU", 4.0),
