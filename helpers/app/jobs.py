@@ -369,8 +369,8 @@ class Reporter:
 
     def __call__(self, recorder) -> None:
         """Tell of the epoch that a recorder kept last; raises Stopped."""
-        row, probe, now = recorder.rows[-1], recorder.frames[-1], time.monotonic()
-        if not recorder.complete and now - self.saved > SAVED:  # other pages draw from it
+        row, probe = recorder.rows[-1], recorder.frames[-1]
+        if not recorder.complete and time.monotonic() - self.saved > SAVED:  # for other pages
             recorder.save_run()
             self.saved = time.monotonic()
         self.last = {

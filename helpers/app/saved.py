@@ -25,8 +25,8 @@ def stems(films: bool = False) -> dict[str, Path]:
     """
     own = {f"app/{job}": stem for job in jobs.listed() for stem in _in(jobs.folder(job))}
     roots = files.REPOSITORY / "data" / "runs", files.written("data", "runs")
-    folders = {folder.name: folder for root in roots for folder in root.glob("*/")}
-    kept = {name: stem for name in sorted(folders, key=_rank) for stem in _in(folders[name])[:1]}
+    folders = sorted((f for root in roots for f in root.glob("*/")), key=lambda f: _rank(f.name))
+    kept = {folder.name: stem for folder in folders for stem in _in(folder)[:1]}
     found = own | {f"{name}/{stem.name}": stem for name, stem in kept.items()}
     return {n: s for n, s in found.items() if not films or runs.file_of(s, FRAMES).exists()}
 

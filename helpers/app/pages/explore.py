@@ -17,7 +17,6 @@ CLOUD = 400  # samples of p(x | z)
 CODES = 1_000  # held-out points over the latent plane
 SLIDERS = 32  # at the most
 MOST = 1e6  # of a coordinate
-RANDOM = "a random code"
 
 
 def show() -> None:
@@ -96,7 +95,12 @@ def _set(run: Run, key: str, code: list[float]) -> None:
 
 def _random(run: Run, key: str) -> None:
     draw = st.session_state[f"{key} draw"] = st.session_state.get(f"{key} draw", 0) + 1
-    _set(run, key, torch.randn(run.recipe.latent, generator=training.stream(draw)).tolist())
+    _set(run, key, _drawn_code(run, draw)[0].tolist())
+
+
+def _drawn_code(run: Run, seed: int) -> Tensor:
+    """A code (1, latent) of the prior."""
+    return torch.randn(1, run.recipe.latent, generator=training.stream(seed))
 
 
 def _from_click(run: Run, key: str) -> None:
@@ -212,7 +216,7 @@ def _walk(run: Run, controls, *panes) -> None:
 def _walk_between_images(run: Run, controls, *panes) -> None:
     """From one held-out image to another, or, of a GAN, from one random code to another."""
     known = hasattr(run.model, "encoder")
-    what, held_out = ("held-out image", _draws(run).test.points) if known else (RANDOM, [])
+    what, held_out = ("held-out image", _draws(run).test.points) if known else ("random code", [])
     most = min(100, len(held_out) or 100) - 1
     with controls:
         first, last = (
@@ -227,10 +231,6 @@ def _walk_between_images(run: Run, controls, *panes) -> None:
     steps = _decoded(run, between(ends[:1], ends[1:], STEPS))
     with panes[0]:
         forms.picture(render.images(steps, 4), "images from one to the other", caption="row by row")
-
-
-def _drawn_code(run: Run, seed: int) -> Tensor:
-    return torch.randn(1, run.recipe.latent, generator=training.stream(seed))
 
 
 # ------------------------------------------------------------------------- from data to codes
