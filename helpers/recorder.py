@@ -35,10 +35,13 @@ class Probe:
         self.filmed, self.device, self.state = filmed, device, generator.get_state()
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module) -> dict[str, Tensor]:
-        """Samples (watched, d) and, of a VAE, codes (filmed, latent) and reconstructions."""
+    def __call__(self, model: nn.Module, most: int | None = None) -> dict[str, Tensor]:
+        """Samples (watched, d) and, of a VAE, codes (filmed, latent) and reconstructions.
+
+        `most` samples are drawn where not all are wanted.
+        """
         decoder_noise = torch.Generator().set_state(self.state)  # the same in every epoch
-        seen = {"samples": model.draw(self.noise.to(self.device), decoder_noise)}
+        seen = {"samples": model.draw(self.noise[:most].to(self.device), decoder_noise)}
         if hasattr(model, "encoder"):
             seen["codes"] = model.encoder(self.points.to(self.device)).mean
             seen["reconstructions"] = model.decode(seen["codes"])
@@ -61,7 +64,7 @@ class Recorder:
     Every 25 epochs or each minute all that the training needs to go on is saved in one file. The
     run itself is written when the training is complete, so that a finished run stays until its
     successor is; when the block is left before, what was reached is written unless a finished run
-    is there.
+    is there. Entering the block scores the untrained model, which takes seconds on images.
     """
 
     def __init__(
@@ -81,13 +84,13 @@ class Recorder:
         self.device = next(networks[0].parameters()).device
         self.evaluator = evaluator(target, draws)
         self.probe = probe_of(recipe, target, draws, self.device)
-        untrained = self._watched(0, self.probe(networks[0])["samples"])
-        self.rows: list[dict] = [{"epoch": 0, "seconds": 0.0, **untrained}]
+        self.rows: list[dict] = [{"epoch": 0, "seconds": 0.0}]
         self.frames: list[dict[str, Tensor]] = []
         self.saved = 0.0  # seconds of training when all was saved last
         self.kept: dict | None = None  # state and weights after an epoch, until the run is saved
 
     def __enter__(self):
+        self.rows[0] |= self._watched(0, self.probe(self.networks[0])["samples"])
         return self
 
     def __exit__(self, kind, error, trace) -> None:
@@ -291,25 +294,26 @@ def train(
     built = [start(seed, rng) for seed, rng in zip(seeds, streams, strict=True)]
     each = zip(seeds, built, stems, strict=True)
     recorders = [Recorder(recipe, target, draws, *one) for one in each]
+    look = early and partial(early, recorders[0])
     points = [part.points.to(place) for part in (draws.train, draws.validation)]
     workers = min(torch.get_num_threads(), len(seeds))
     with training.threads(1), contextlib.ExitStack() as stack:
+        if look and not any(found):
+            _opening(recipe, built[0], points, streams[0], look, engine is not PLAIN)
         for recorder in recorders:
             stack.enter_context(recorder)
-        rounds = _rounds(recorders, points, streams, found, engine, early, workers)
+        rounds = _rounds(recorders, points, streams, found, engine, look, workers)
         _record(rounds, recorders, watch)
     return [runs.read(recorder.stem) for recorder in recorders]
 
 
-def _rounds(recorders, points, streams, found, engine, early: Early | None, workers) -> Iterator:
+def _rounds(recorders, points, streams, found, engine, look, workers) -> Iterator:
     """The snapshots of all seeds, an epoch after the other, from what `found` holds on."""
     recipe, built = recorders[0].recipe, [recorder.networks for recorder in recorders]
     options = {"generators": streams, "probe": recorders[0].probe, "threads": workers}
     options["resumes"] = [r.take_up(saved) for r, saved in zip(recorders, found, strict=True)]
-    if early:
-        options["between"] = look = partial(early, recorders[0])
-        if not any(found):
-            _opening(recipe, built[0], points, streams[0], look, engine is not PLAIN)
+    if look:
+        options["between"] = look
     return engine.train_all(engine.build(recipe, built), *points, **options)
 
 

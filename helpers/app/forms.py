@@ -4,6 +4,7 @@ A form keeps what was set: Streamlit forgets a field that a page does not show, 
 the page is reloaded, so what the fields hold is put back at every run and kept in a file.
 """
 
+import base64
 import contextlib
 import dataclasses
 import math
@@ -49,8 +50,12 @@ def head(title: str, sentence: str) -> None:
 
 
 def picture(png: bytes, alt: str, width: str | int = "stretch", caption: str = "") -> None:
-    """Show a PNG as it is, with the words for those who cannot see it."""
-    st.image(png, alt=alt, width=width, caption=caption or None, output_format="PNG")
+    """Show a PNG as it is, with the words for those who cannot see it.
+
+    It travels within the page: a file of its own may be gone before a browser asks for it.
+    """
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    st.image(source, alt=alt, width=width, caption=caption or None)
 
 
 # ----------------------------------------------------------------------- what was set before

@@ -412,7 +412,8 @@ class Reporter:
         from helpers.app import views  # it brings PyTorch
 
         probe = recorder.probe
-        found = probe(step.model)
+        images = recorder.target.domain == "images"  # of which no more are needed than are shown
+        found = probe(step.model, probe.filmed if images else None)
         self.views = views.seen(step, recorder.target, probe, found["samples"])
         points = {name: values[: probe.filmed].half().numpy() for name, values in found.items()}
         self._show(points | self.views)

@@ -1,12 +1,14 @@
 """Serves the app to a browser on this machine alone: `python -m helpers.app.main`, `make app`.
 
-It loads nothing of the project before the first page is asked for, so that the page is there
-at once.
+Nothing of the project stands before the first page, so that it is there at once; what draws
+pictures loads beside it.
 """
 
+import importlib
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
 PORT = 8501
@@ -35,6 +37,8 @@ def serve(port: int = PORT, browser: bool = False) -> None:
         raise NoApp(f"the app needs {missing.name}: pip install -e '.[app]'") from None
 
     os.environ["FIVE_GAUSSIANS_WAITING"] = "1"  # as helpers.app.jobs has it
+    pictures = ("helpers.app.render",)  # with PyTorch, which takes seconds
+    threading.Thread(target=importlib.import_module, args=pictures, daemon=True).start()
     App(PAGES, middleware=[Middleware(Guard, port)]).run(config=options(port, browser))
 
 

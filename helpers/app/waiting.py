@@ -15,8 +15,9 @@ def main() -> int:
     from helpers import recorder, targets  # seconds, before anyone waits for them
     from helpers.app import views
     from helpers.engine import members
+    from helpers.images import classifier, evaluator
 
-    assert all((recorder, views, members))
+    assert all((recorder, views, members, classifier, evaluator))
     targets.gmm5()
     if not (line := sys.stdin.readline()):
         return 0

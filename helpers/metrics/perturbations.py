@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 from torch import Tensor
 
 
@@ -42,7 +42,7 @@ def heavy_tails(z: Tensor, strength: float, generator: torch.Generator) -> Tenso
         return z
     freedom = 1 / strength
     level = torch.rand(len(z), 1, generator=generator, dtype=torch.float64)
-    radius2 = torch.from_numpy(chi2.ppf(level.numpy(), freedom))  # inverse transform sampling
+    radius2 = torch.from_numpy(2 * gammaincinv(freedom / 2, level.numpy()))  # quantiles of χ²_ν
     return (z / (radius2 / freedom).sqrt()).float()
 
 

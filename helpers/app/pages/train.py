@@ -259,17 +259,17 @@ def _opening(head, target: str) -> None:
     """Before anything is trained: what is to be learned, what the families do, a film."""
     head.info("Press **Train** to watch a model learn this picture.")
     picture, about = st.columns(2)
-    with picture:
-        if target in DRAWN:
-            st.caption(f"The {limits.label(target)} are drawn when they are first trained on.")
-        elif target:
-            alt = f"points of the target {limits.label(target)}"
-            forms.picture(_picture(target, _changed(target)), alt)
     with about:
         st.markdown(FAMILIES)
         if (film := files.REPOSITORY / "media" / "gan.mp4").exists():
             st.video(str(film), loop=True, autoplay=True, muted=True)
             st.caption("A GAN that learns five Gaussians, noise on the left.")
+    with picture:  # last: PyTorch takes seconds to load
+        if target in DRAWN:
+            st.caption(f"The {limits.label(target)} are drawn when they are first trained on.")
+        elif target:
+            alt = f"points of the target {limits.label(target)}"
+            forms.picture(_picture(target, _changed(target)), alt)
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing what is to be learned …")
