@@ -4,6 +4,8 @@ Nothing of the project stands before the first page, so that it is there at once
 pictures loads beside it.
 """
 
+import contextlib
+import ctypes
 import importlib
 import os
 import socket
@@ -14,6 +16,7 @@ from pathlib import Path
 PORT = 8501
 PAGES = Path(__file__).with_name("pages") / "navigation.py"
 ADDRESS = "127.0.0.1"
+M_ARENA_MAX = -8  # as malloc.h has it
 UPLOADS = 20  # MB, as `helpers.images.readers` has it
 POLICY = b"frame-ancestors 'none'; img-src 'self' data: blob:; media-src 'self' data: blob:"
 UNFRAMED = ((b"x-frame-options", b"DENY"), (b"content-security-policy", POLICY))
@@ -36,10 +39,17 @@ def serve(port: int = PORT, browser: bool = False) -> None:
     except ImportError as missing:
         raise NoApp(f"the app needs {missing.name}: pip install -e '.[app]'") from None
 
+    share_memory()
     os.environ["FIVE_GAUSSIANS_WAITING"] = "1"  # as helpers.app.jobs has it
     pictures = ("helpers.app.render",)  # with PyTorch, which takes seconds
     threading.Thread(target=importlib.import_module, args=pictures, daemon=True).start()
     App(PAGES, middleware=[Middleware(Guard, port)]).run(config=options(port, browser))
+
+
+def share_memory() -> None:
+    """Let threads share two heaps: each that a page runs in would keep what it has freed."""
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere than in glibc there are none
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, 2)
 
 
 class Guard:

@@ -34,6 +34,7 @@ CLICKED = (5.0, 5.0)  # inches
 SQUARE = (0.12, 0.1, 0.98, 0.96)  # where the axes lie in a picture that can be clicked
 MARK = {"s": 140, "facecolors": "none", "edgecolors": plots.ROLES["truth"], "linewidth": 1.8}
 MOST = {"plane": 100_000, "images": 2_000}  # samples to a draw
+PART = 5_000  # latents that are decoded at once: layers of all would stay in the server's memory
 WAYS = {way.name: way for way in PERTURBATIONS}
 
 
@@ -52,7 +53,7 @@ def sample(run: Run, n: int, seed: int, way: str = "", strength: float = 0.0) ->
     if way:
         z = WAYS[way].apply(z, strength, generator)
     with torch.no_grad():
-        x = run.model.draw(z, generator)
+        x = torch.cat([run.model.draw(part, generator) for part in z.split(PART)])
     return run.target.fold(x) if run.target.domain == "images" else x
 
 
