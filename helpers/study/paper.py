@@ -27,8 +27,11 @@ PDF = "application/pdf"  # what a notebook's kernel draws beside each PNG
 INCLUDE = re.compile(r"^\{\{(\w+) ([\w-]+)\}\}$", re.MULTILINE)
 FIGURE = re.compile(r"(?<=\]\()(\w+)/([\w-]+)(?=\))")
 REFERENCE = re.compile(r"(?<!\w)@((?:fig|tbl)-[\w-]+)")
-LABELLED = re.compile(r"\]\((\w+)/([\w-]+)\)\{#([\w-]+)\}")
+LABELLED = re.compile(r"\]\((\w+)/([\w-]+)\)\{#([\w-]+)[ }]")
 LABELLED_TABLE = re.compile(r"\{\{(\w+) ([\w-]+)\}\}\n\n: .*\{#([\w-]+)\}")
+NUMBERED = re.compile(  # possessive: `section 4` is no part of `section 4.1`
+    r"\b((?:Figure|Table|[Ss]ection) \d++(?:\.\d++)*+)(?: of (\w+)\.ipynb|(?! of ))"
+)
 HEAD = 80  # characters of prose in which it names the figure or table at hand
 PIPES = "markdown-simple_tables-multiline_tables-grid_tables"  # which leaves pipe tables
 LOOK = {"papersize": "a4", "fontsize": "10pt", "section-numbering": "1.1"}
@@ -101,7 +104,7 @@ def _number(cells: list[NotebookNode], cell: str, kind: str) -> str:
     at = next((i for i, one in enumerate(cells) if one.id == cell), 0)
     prose = [one.source[:HEAD] for one in cells[at:] if one.cell_type == "markdown"][:1]
     prose += [one.source[-HEAD:] for one in cells[:at] if one.cell_type == "markdown"][-1:]
-    found = (re.search(rf"{kind}s? (\d+)", one) for one in prose)
+    found = (re.search(rf"{kind}s? (\d+)(?!, continued)", one) for one in prose)
     return next((match[1] for match in found if match), "")
 
 
@@ -109,11 +112,12 @@ def _renumbered(text: str, name: str, labels: dict[tuple[str, str], str]) -> str
     """A notebook's words with the report's numbers; what is not in the report keeps its place."""
 
     def said(match: re.Match) -> str:
-        label = labels.get((name, match[0]))
-        return f"@{label}" if label else f"{match[0]} of {name}.ipynb"
+        what, book = match[1], match[2] or name
+        label = labels.get((book, what))
+        return f"@{label}" if label else f"{what} of {book}.ipynb"
 
     text = re.sub(r"\b(Figure|Table)s (\d+) and (\d+)", r"\1 \2 and \1 \3", text)
-    return re.sub(r"\b(?:Figure|Table|[Ss]ection) \d+(?! of )", said, text)
+    return NUMBERED.sub(said, text)
 
 
 def _shown(cell: NotebookNode) -> str:

@@ -51,7 +51,20 @@ def spread(values: Sequence[float]) -> str:
     mean, deviation = np.mean(values), np.std(values, ddof=1)
     if deviation == 0:
         return f"{mean:.4g} ± 0"
-    decimals = max(0, 1 - math.floor(math.log10(deviation)))
+    decimals = _decimals(deviation)
     if decimals > DECIMALS:
         return f"{mean:.1e} ± {deviation:.1e}"
     return f"{mean:,.{decimals}f} ± {deviation:,.{decimals}f}"
+
+
+def between(low: float, high: float) -> str:
+    """A range of finite values, both ends to two digits of its width."""
+    if low == high:
+        return f"{low:.4g}"
+    decimals = min(_decimals(high - low), DECIMALS)
+    return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
+
+
+def _decimals(width: float) -> int:
+    """How many decimals show two digits of a width."""
+    return max(0, 1 - math.floor(math.log10(width)))

@@ -15,6 +15,10 @@ from helpers.study import paper
 from helpers.study.paper import BadReport
 
 ROWS = "<tr><th>model</th><th>nats</th></tr><tr><td>VAE</td><td>0.25</td></tr>"
+SAID = (
+    "*Figure 7.* As Figures 7 and 2 say, section 4.1 and Figure 7 of Tiny.ipynb too, not Figure 7 "
+    "of Another.ipynb."
+)
 TABLE = f"<div><style>th {{}}</style><table>{ROWS}</table></div>"
 
 
@@ -78,13 +82,16 @@ def test_figures_that_are_asked_for_leave_the_notebook_as_vectors(root, monkeypa
 
 def test_words_of_a_notebook_take_the_reports_numbers(root):
     book = nbformat.read(root / "Tiny.ipynb", as_version=4)
-    book.cells.append(v4.new_markdown_cell("*Figure 7.* As Figures 7 and 2 say.", id="said"))
+    book.cells.append(v4.new_markdown_cell(SAID, id="said"))
     nbformat.write(book, root / "Tiny.ipynb")
     (root / "media" / "figures" / "Tiny").mkdir(parents=True)
     (root / "media" / "figures" / "Tiny" / "picture.pdf").touch()
     found = paper.filled("![c](Tiny/picture){#fig-a}\n\n{{Tiny said}}", root)
     reference = "`@fig-a`{=typst}"
-    assert found.endswith(f"*{reference}.* As {reference} and Figure 2 of Tiny.ipynb say.")
+    assert found.endswith(
+        f"*{reference}.* As {reference} and Figure 2 of Tiny.ipynb say, section 4.1 of Tiny.ipynb "
+        f"and {reference} too, not Figure 7 of Another.ipynb."
+    )
 
 
 def words(content):

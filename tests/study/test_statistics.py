@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.study.statistics import Difference, holm, spread, welch
+from helpers.study.statistics import Difference, between, holm, spread, welch
 
 FIRST, SECOND = [5.1, 4.9, 6.2, 5.6, 5.8], [4.1, 4.4, 3.9]
 
@@ -64,3 +64,17 @@ def test_holm_keeps_the_family_wise_error():
 )
 def test_a_spread_is_written_to_two_digits_of_its_deviation(values, shown):
     assert spread(values) == shown
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ((3.5891, 3.6004), "3.589 to 3.600"),
+        ((3.49e-7, 1.02e-4), "0.00000 to 0.00010"),
+        ((-3.024, 2.97), "-3.0 to 3.0"),
+        ((1_200.4, 3_100.2), "1,200 to 3,100"),
+        ((5.0, 5.0), "5"),
+    ],
+)
+def test_a_range_is_written_to_two_digits_of_its_width(ends, shown):
+    assert between(*ends) == shown
