@@ -54,11 +54,13 @@ export default function({ parentElement, data, setTriggerValue }) {
   parentElement.querySelector("button").onclick = () => { clear(); setTriggerValue("drawn", ""); };
 }
 """
-BUTTON = "<br><button style='font: inherit; padding: .3rem .8rem'>Clear</button>"
+LOOK = "font: inherit; padding: .3rem .8rem; border: 1px solid #c5c6cc; border-radius: .5rem"
+BUTTON = f"<br><button style='{LOOK}; background: white; cursor: pointer'>Clear</button>"
+WIDE = f"width: 100%; max-width: {SIDE}px; touch-action: none; cursor: crosshair"
 SURFACES = {  # what HTML and script are registered under
     "picture": ("<img style='width: 100%; cursor: crosshair'>", PICTURE),
     "canvas": (
-        f"<canvas width={SIDE} height={SIDE} style='touch-action: none; cursor: crosshair' "
+        f"<canvas width={SIDE} height={SIDE} style='{WIDE}' "
         f"aria-label='canvas to draw on'></canvas>{BUTTON}",
         CANVAS,
     ),

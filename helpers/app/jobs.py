@@ -182,6 +182,9 @@ def rename(name: str, title: str) -> None:
     title = " ".join(title.split())
     if len(title) > LONGEST:
         raise BadJob(f"title: {len(title)} letters; give {LONGEST} at the most")
+    others = {_own_title(folder(other)).casefold() for other in listed() if other != name}
+    if title and title.casefold() in others:
+        raise BadJob(f"title {title!r}: another training has it; choose another")
     files.write_text(_place(name) / "title.txt", title)
 
 
@@ -221,9 +224,9 @@ def listed() -> list[str]:
 def title(name: str) -> str:
     """A job's name for people: `GAN · five Gaussians · 12 epochs · 09:36 · complete`."""
     place, status = _place(name), read(name)
-    with contextlib.suppress(OSError):
-        if own := (place / "title.txt").read_text("utf-8"):
-            return own
+    state = "training" if status.active else status.state
+    if own := _own_title(place):
+        return f"{own} · {state}"
     try:
         known = files.read_json(place / "job.json")
         base = experiments.named(known["base"])
@@ -235,7 +238,14 @@ def title(name: str) -> str:
         parts = [name]
     began = datetime.fromtimestamp((place / "job.json").stat().st_mtime)
     when = f"{began:%H:%M}" if began.date() == datetime.now().date() else f"{began:%d %b %H:%M}"
-    return " · ".join([*parts, when, "training" if status.active else status.state])
+    return " · ".join([*parts, when, state])
+
+
+def _own_title(place: Path) -> str:
+    """What a job was renamed to, if it was."""
+    with contextlib.suppress(OSError):
+        return (place / "title.txt").read_text("utf-8")
+    return ""
 
 
 def read(name: str) -> Status:
@@ -393,6 +403,8 @@ class Reporter:
             if not recorder.frames:  # epochs are told of when they end
                 self.first = {"epochs": recorder.recipe.epochs, "step": number}
                 self._tell("training", **self.first)
+            elif paced(self.folder) != PACES[0]:  # someone looks at each step
+                self._tell("training", step=number)
         self._hold()
         return time.monotonic() - self.began - self.held < OPENING
 

@@ -1,5 +1,7 @@
 """What the app can train: its targets, and sizes beyond which a laptop would no longer answer."""
 
+import os
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +47,8 @@ MOST = {  # well below `recipes.BOUNDS`
 }
 LAYERS = 6
 IMAGES_LEAST = 30
+FEWEST = 60  # images of a folder, some of which are held out
+LOOKED_AT = 100_000  # names in a folder and below
 BYTES = 2e9  # of memory for a training
 
 
@@ -70,6 +74,16 @@ def pictures(target: str) -> Pictures | None:
     if target in IMAGES:
         return IMAGES[target]
     return FOLDER if target not in targets() and _is_folder(target) else None
+
+
+def check_folder(target: str) -> None:
+    """Raise BadJob for what is no folder of enough images; it counts no further than needed."""
+    if not _is_folder(target):
+        raise BadJob(f"{target[:200]!r}: no such folder; give its whole path")
+    named = islice((n for *_, names in os.walk(target) for n in names), LOOKED_AT)
+    images = islice((n for n in named if n.lower().endswith(files.PICTURES)), FEWEST)
+    if (found := len(list(images))) < FEWEST:
+        raise BadJob(f"{target}: {found} images; {FEWEST} are needed, some to score by")
 
 
 def label(target: str) -> str:
@@ -115,7 +129,8 @@ def check(job) -> None:
 
 def _check_size(name: str, value: int | tuple[int, ...], most: int) -> None:
     values = value if isinstance(value, tuple) else (value,)
-    if max(values, default=0) > most:
-        raise BadJob(f"{name} = {max(values)}: must be from {BOUNDS[name][0]} to {most:,}")
+    least = BOUNDS[name][0]
+    if bad := [value for value in values if not least <= value <= most]:
+        raise BadJob(f"{name.replace('_', ' ')} = {bad[0]}: must be from {least} to {most:,}")
     if not 0 < len(values) <= LAYERS:
         raise BadJob(f"{name}: {len(values)} layers; must be from 1 to {LAYERS}")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import streamlit as st
 
@@ -13,6 +14,10 @@ KEY = "own components"  # of the session: a list of (x₁, x₂, standard deviat
 REACH = 5.0
 EXTENT = (-REACH, REACH, -REACH, REACH)
 MOST = 40  # components
+FORM = (
+    "For instance two Gaussians: `{'weights': [0.5, 0.5], 'means': [[0, 0], [2, 1]], "
+    "'covariances': [[[1, 0], [0, 1]], [[1, 0], [0, 1]]]}`, with double quotes."
+)
 NAME = re.compile(r"\w[\w -]{0,29}")
 
 
@@ -37,7 +42,7 @@ def fields() -> None:
     if st.button("Keep it, and learn it", **words):
         with forms.one_line():
             _keep(definition(name, made))
-    sent = st.file_uploader("or a mixture as a JSON file", ["json"], key="own file")
+    sent = st.file_uploader("or a mixture as a JSON file", ["json"], key="own file", help=FORM)
     if sent and st.button("Keep the file's, and learn it", key="own keep file"):
         with forms.one_line():
             _keep(files.parse_json(sent.getvalue(), sent.name), name)
@@ -60,6 +65,11 @@ def _add(x: float, y: float, spread: float) -> None:
         made.append((round(x, 2), round(y, 2), spread))
 
 
+def remove(target: str) -> None:
+    """Forget a target of one's own; runs that learned it stay."""
+    Path(target).unlink(missing_ok=True)
+
+
 def definition(name: str, made: list[tuple[float, float, float]]) -> dict:
     """The mixture of equal weights as a target's definition."""
     return {
@@ -75,6 +85,8 @@ def _keep(given: dict, name: str = "") -> None:
     """Write a definition to where the form finds it. Raises BadTarget, BadJob."""
     path = save(given, name)
     st.session_state["chosen target"] = str(path)
+    st.session_state.pop("job", None)  # so that it is seen
+    st.query_params.clear()
     st.session_state[KEY] = []
     st.rerun()
 
@@ -94,10 +106,9 @@ def save(given: dict, name: str = ""):
     name = name or target.name
     if not NAME.fullmatch(name):
         raise BadJob(f"name {name[:40]!r}: give 1 to 30 letters, digits, spaces or hyphens")
-    if name in limits.targets().values():
+    taken = {*limits.targets().values(), *limits.PLANE, *limits.IMAGES}
+    if name.casefold() in map(str.casefold, taken):
         raise BadJob(f"name {name!r}: there is a target of that name; choose another")
     path = files.output("build", "app", "targets", f"{name}.json")
-    if path.exists():  # where capitals make no difference
-        raise BadJob(f"name {name!r}: there is a target of that name; choose another")
     files.write_text(path, json.dumps(target.definition() | {"name": name}, indent=1))
     return path

@@ -15,6 +15,7 @@ from helpers.runs import Run
 
 SEED = re.compile(r"seed\d+")
 FRAMES = ".frames.zip"  # what films are drawn from
+SECOND = "Choose a second run to set beside the first."
 
 
 def stems(films: bool = False) -> dict[str, Path]:
@@ -79,13 +80,15 @@ def choose(label: str = "Run", key: str = "run", films: bool = False) -> Run | N
     own = [name for name in names if name.startswith("app/")]
     watched = f"app/{st.session_state.get('job')}"
     latest = watched if "job" in st.session_state else next(iter(own), None)
-    before = st.session_state.get(f"chosen {key}") or (latest if key != "right" else None)
+    if second := key == "right":  # beside another
+        latest = next((n for n in own if n != st.session_state.get("chosen left")), None)
+    before = st.session_state.get(f"chosen {key}") or latest
     index = names.index(before) if before in names else None
     words = {"placeholder": "Choose a saved run", "key": f"select {key}"}
     name = st.selectbox(label, names, index=index, format_func=_titles(names).get, **words)
     st.session_state[f"chosen {key}"] = name
     if name is None:
-        st.info(_nothing(bool(names)))
+        st.info(SECOND if second and len(names) > 1 else _nothing(bool(names)))
         if st.button("Train one", type="primary", key=f"train for {key}"):
             st.switch_page("train.py")
         return None
@@ -120,6 +123,13 @@ def title(name: str) -> str:
     known = experiments.RECIPES.get(recipe)
     family = f"{known.family.upper()} · " if known else ""
     return f"{where} · {family}{recipe} · seed {last[4:]}"
+
+
+def tell_running(run: Run) -> None:
+    """Say of a run that is still trained which epoch is shown."""
+    if running(run):
+        epoch = run.history["epoch"][-1]
+        st.caption(f"Still training: drawn from epoch {epoch:.0f}.")
 
 
 def running(run: Run) -> bool:

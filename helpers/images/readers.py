@@ -21,13 +21,13 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers import files
 from helpers.targets import BadTarget
 
 AGAIN = "download it again"
 GZIP = b"\x1f\x8b"
 BYTES = 0x800  # an idx file of unsigned bytes begins with this plus its number of dimensions
 CLASSES = 10  # of MNIST, Fashion-MNIST and CIFAR-10 alike
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # by content; others may run programs
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
 MEGABYTES = 20  # of an upload, at the most
@@ -193,7 +193,9 @@ def folder_images(folder: Path, size: int, obtain: str) -> Images:
     """
     paths, others = _image_paths(folder)
     if not paths:
-        raise BadImages(f"{folder}: no {', '.join(ENDINGS)} in this folder or below; {obtain}")
+        raise BadImages(
+            f"{folder}: no {', '.join(files.PICTURES)} in this folder or below; {obtain}"
+        )
     if others:
         some = ", ".join(f"{n} {ending}" for ending, n in others.most_common(5))
         print(f"{folder}: {len(paths)} images; other files are left out ({some})", flush=True)
@@ -220,7 +222,7 @@ def _image_paths(folder: Path) -> tuple[list[Path], Counter]:
             continue
         seen.add(key)
         for path in (Path(place, name) for name in names if name[0] != "."):
-            if path.suffix.lower() in ENDINGS and path.is_file():
+            if path.suffix.lower() in files.PICTURES and path.is_file():
                 found.append(path)
             else:
                 others[path.suffix.lower() or "without ending"] += 1

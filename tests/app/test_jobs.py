@@ -226,7 +226,7 @@ def test_a_title_tells_what_when_and_how_far_unless_it_was_given():
     assert parts[:4] == ["VAE", "ring of eight", "2 epochs", "seed 5"]
     assert parts[5] == "training"
     jobs.rename(name, " mine \n too ")
-    assert jobs.title(name) == "mine too"
+    assert jobs.title(name) == "mine too · training"
     jobs.rename(name, "")
     assert jobs.title(name).split(" · ") == parts
     with pytest.raises(BadJob, match="61 letters; give 60"):

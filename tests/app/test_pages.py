@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import experiments, targets
+from helpers import experiments, files, targets
 from helpers.app import jobs, limits, own
 from helpers.app.pages import compare, navigation, train, watch
 
@@ -54,7 +54,7 @@ def test_train_then_generate(quick, target, family, small):
 @pytest.mark.parametrize(
     ("kind", "name", "value", "complaint"),
     [
-        ("number_input", "epochs", 0, "epochs = 0: must be at least 1"),
+        ("number_input", "epochs", 0, "epochs = 0: must be from 1 to 10,000"),
         ("number_input", "latent", 10**15, "latent = 1000000000000000: must be from 1 to 1,000"),
         ("number_input", "penalty", 1.0, "give both or neither"),
         ("text_input", "discriminator", "<script>", "give whole numbers"),
@@ -167,13 +167,60 @@ def test_a_training_is_renamed_and_deleted_but_not_while_it_runs(quick):
     assert "GAN · five Gaussians · 2 epochs" in at.markdown[1].value
     at.text_input(key=f"title {job}").set_value("my first  GAN").run()
     at.button(key="rename").click().run()
-    assert any("**my first GAN**" in text.value for text in at.markdown)
+    assert any("**my first GAN · complete**" in text.value for text in at.markdown)
+    other = trained(a_job())
+    with pytest.raises(limits.BadJob, match="another training has it; choose another"):
+        jobs.rename(other, "My first gan")
+    jobs.delete(other)
     busy = written_down(a_job())
     with pytest.raises(limits.BadJob, match="it is being trained; stop it first"):
         jobs.delete(busy)
     at.button(key="delete").click().run()
     assert not at.exception
     assert jobs.listed() == [busy]
+
+
+def test_a_training_can_be_put_aside(quick):
+    at = page(run=trained(a_job()))
+    at.button(key="close").click().run()
+    assert any("Press **Train**" in text for text in said(at))
+    assert "run" not in at.query_params
+
+
+def test_a_training_that_is_held_says_so_and_promises_no_time(quick):
+    job = written_down(a_job())
+    status = jobs.Status("training", epoch=1, epochs=2, seconds=9.0)
+    files.write_json(jobs.folder(job) / "status.json", vars(status))
+    told = []
+    for pace in jobs.PACES:
+        jobs.pace(job, pace)
+        told.append(train._how_far(jobs.read(job), pace))
+    assert told == [
+        "Training · epoch 1 of 2, about 9 s left",
+        "Training · epoch 1 of 2",
+        "Paused · epoch 1 of 2",
+        "Paused · epoch 1 of 2",
+    ]
+
+
+def test_a_folder_that_cannot_be_learned_is_told_at_once(quick, tmp_path):
+    at = page()
+    at.segmented_control(key="form target").set_value("open").run()
+    for given, told in (
+        ("nowhere", "'nowhere': no such folder; give its whole path"),
+        (str(tmp_path), f"{tmp_path}: 0 images; 60 are needed, some to score by"),
+    ):
+        at.text_input(key="form folder").set_value(given).run()
+        assert any(told in line for line in said(at))
+        assert not [b for b in at.button if b.key == "start"]
+
+
+def test_a_second_run_is_asked_for_where_a_first_is_shown(quick):
+    job = trained(a_job())
+    assert "Choose a second run to set beside the first." in said(page_of("compare", job))
+    newer = trained(a_job())
+    at = page_of("compare", newer)
+    assert at.selectbox(key="select right").value == f"app/{job}"
 
 
 def test_a_drawn_target_is_kept_and_learned(quick):
@@ -210,12 +257,20 @@ def test_a_mixture_is_read_from_a_file_or_refused(quick):
     pictures = {"kind": "images", "source": "faces", "size": 64, "most": 100}
     with pytest.raises(limits.BadJob, match="no mixture of Gaussians"):
         own.save(pictures)
-    for name in ("five Gaussians", "../up", ""):
+    for name in ("five Gaussians", "GMM5", "../up", ""):
         with pytest.raises(limits.BadJob, match=r"choose another|give 1 to 30 letters"):
             own.save(own.definition("x", [(0.0, 0.0, 0.5)]), name or "_/")
     assert not limits.own_targets()
     path = own.save(own.definition("one", [(0.0, 0.0, 0.5)]))
     assert limits.label(str(path)) == "one"
+    with pytest.raises(limits.BadJob, match="there is a target of that name"):
+        own.save(own.definition("One", [(0.0, 0.0, 0.5)]))  # the same file on some machines
+    at = page()
+    at.segmented_control(key="form target").set_value(str(path)).run()
+    next(button for button in at.button if button.label == "Forget this target").click().run()
+    assert not at.exception
+    assert not limits.own_targets()
+    assert at.segmented_control(key="form target").value == "gmm5"
 
 
 # ----------------------------------------------------------------------------------- generate

@@ -39,6 +39,7 @@ def _parts(run: Run | None) -> None:
         parts["Encode"] = _encode_image if _pictured(run) else _encode_point
     words = {"required": True, "label_visibility": "collapsed", "key": "part"}
     chosen = st.segmented_control("What to do", list(parts), default="Decode a code", **words)
+    saved.tell_running(run)
     parts[chosen](run, *st.columns([1, 2, 2], gap="medium"))
 
 

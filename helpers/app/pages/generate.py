@@ -54,9 +54,7 @@ def _result(run, n: int, seed: int, way: str, strength: float) -> None:
     forms.picture(picture, f"{n:,} samples of {run.recipe.name}", 620)
     if run.target.domain == "plane":
         st.caption(f"{LEGEND}{render.beside(run.target, x)}")
-    if saved.running(run):
-        epoch = run.history["epoch"][-1]
-        st.caption(f"Still training: drawn from epoch {epoch:.0f}. Draw again for what came since.")
+    saved.tell_running(run)
     name = f"{run.stem.parent.name}-seed{run.record['seed']}-{n}-draw{seed}"
     columns = st.columns(3)
     columns[0].download_button(

@@ -24,12 +24,11 @@ PRESETS = {  # of a kind of target and a family: the first is set at first, the 
     ("digits", "gan"): ("gan-digits",),
     ("colour", "vae"): ("vae-colour-beta-1", "autoencoder-colour-128"),
     ("colour", "gan"): ("gan-colour", "lsgan-colour", "wgan-gp-colour"),
-    ("faces", "vae"): ("vae-faces", "autoencoder-faces"),
+    ("faces", "vae"): ("vae-faces", "vae-faces-wide", "autoencoder-faces"),
     ("faces", "gan"): ("gan-faces",),
 }
 MODES = ("ring8", "grid25")  # narrow modes ask for recipes of their own
 DRAW, OPEN = "draw", "open"  # a target of one's own, a folder of images
-FEWEST = 60  # images of a folder, some of which are held out
 OTHERS = {DRAW: "draw my own …", OPEN: "a folder of images …"}
 IMAGES, PASSES = 1_000, 40  # to train on at first, so often at least: few are drawn soon
 NOT_FOR = {True: ("full",), False: ("bernoulli",)}  # a variance, on images and on the plane
@@ -48,6 +47,12 @@ REFRESH = 0.5  # seconds
 AGAIN = 2.0  # seconds in which a second click is one too many
 SQUARE = 520  # pixels of the networks' picture
 ALTS = ("what the model makes of fixed noise", "the networks over the plane", "losses by epoch")
+MEANING = {  # of a picture that does not speak for itself
+    (ALTS[1], "gan"): "The darker, the surer the discriminator is that points there are real. "
+    "Arrows: where it pulls the generator's samples.",
+    (ALTS[1], "vae"): "Ellipses: the Gaussians that points are encoded as, and that codes are "
+    "decoded to.",
+}
 STATES = {
     "starting": "Starting (about 5 s)",
     "training": "Training",
@@ -90,12 +95,18 @@ def _target() -> str:
         st.session_state[key] = made
     words = {"options": list(labels), "format_func": labels.get, "key": key}
     chosen = st.segmented_control("What to learn", required=True, wrap=True, **words)
+    if chosen in limits.own_targets() and st.button("Forget this target", type="tertiary"):
+        own.remove(chosen)
+        st.rerun()
     if chosen != OPEN:
         return chosen
     folder = st.text_input("Folder", key=forms.kept("folder", ""), placeholder="its whole path")
-    if folder and limits.pictures(folder):
+    if not folder:
+        st.info(f"Give the whole path of a folder of {limits.FEWEST} images or more.")
+        return ""
+    with forms.one_line():
+        limits.check_folder(folder)
         return folder
-    st.info(f"Give the whole path of a folder of JPEG or PNG images, {FEWEST} or more.")
     return ""
 
 
@@ -243,6 +254,8 @@ def _looked_at(target: str) -> None:
     head, aside = st.columns([3, 1], vertical_alignment="center")
     with aside:
         _others(name)
+        if name:
+            st.button("Close", key="close", on_click=_close, width="stretch")
     if not name:
         _opening(head, target)
         return
@@ -261,9 +274,10 @@ def _opening(head, target: str) -> None:
     picture, about = st.columns(2)
     with about:
         st.markdown(FAMILIES)
-        if (film := files.REPOSITORY / "media" / "gan.mp4").exists():
+        family = st.session_state[f"{forms.KEPT}family"]
+        if (film := files.REPOSITORY / "media" / f"{family}.mp4").exists():
             st.video(str(film), loop=True, autoplay=True, muted=True)
-            st.caption("A GAN that learns five Gaussians, noise on the left.")
+            st.caption(f"A {family.upper()} that learns five Gaussians.")
     with picture:  # last: PyTorch takes seconds to load
         if target in DRAWN:
             st.caption(f"The {limits.label(target)} are drawn when they are first trained on.")
@@ -306,11 +320,18 @@ def _keep_or_drop(name: str) -> None:
         if first.button("Rename", key="rename", width="stretch"):
             jobs.rename(name, own_title)
             st.rerun()
-        if second.button("Delete for good", key="delete", width="stretch"):
-            jobs.delete(name)
-            st.session_state.pop("job", None)
-            st.query_params.clear()
-            st.rerun()
+        with second.popover("Delete …", width="stretch"):
+            st.markdown("Its run and its film will be gone.")
+            if st.button("Delete for good", key="delete", width="stretch"):
+                jobs.delete(name)
+                _close()
+                st.rerun()
+
+
+def _close() -> None:
+    """Show no training, but what is to be learned."""
+    st.session_state.pop("job", None)
+    st.query_params.clear()
 
 
 def _live(name: str, was_active: bool) -> None:
@@ -326,19 +347,10 @@ def _live(name: str, was_active: bool) -> None:
 
 
 def _progress(name: str, status: jobs.Status) -> None:
-    left = status.left if status.active else None
+    pace = jobs.paced(jobs.folder(name)) if status.active else ""
     share = status.epoch / status.epochs if status.epochs else 0.0
     bar, button = st.columns([5, 1], vertical_alignment="bottom")
-    words = STATES[status.state]
-    if status.state == "starting" and status.line.startswith("drawing"):
-        words = forms.plain(status.line.capitalize())
-    if status.state == "stopped" and not status.epoch:
-        words = "Stopped in its first epoch: nothing is kept"
-    if status.epochs:
-        words += f" · epoch {status.epoch} of {status.epochs}"
-    if status.step is not None:
-        words += f", step {status.step}"
-    bar.progress(min(share, 1.0), words + (f", about {duration(left)} left" if left else ""))
+    bar.progress(min(share, 1.0), _how_far(status, pace))
     if status.state == "failed":
         forms.complain(status.line)
     if status.active:
@@ -349,6 +361,23 @@ def _progress(name: str, status: jobs.Status) -> None:
         for column, page in zip(st.columns(3), ("generate", "explore", "watch"), strict=True):
             if column.button(page.capitalize(), key=f"go {page}", width="stretch"):
                 st.switch_page(f"{page}.py")
+
+
+def _how_far(status: jobs.Status, pace: str) -> str:
+    """How far a training is, in words; how long it will take only where nothing holds it."""
+    words = STATES[status.state]
+    if status.state == "starting" and status.line.startswith("drawing"):
+        words = forms.plain(status.line.capitalize())
+    if status.state == "stopped" and not status.epoch:
+        words = "Stopped in its first epoch: nothing is kept"
+    if pace in jobs.PACES[2:]:
+        words = "Paused"
+    if status.epochs:
+        words += f" · epoch {status.epoch} of {status.epochs}"
+    if status.step is not None:
+        words += f", step {status.step}"
+    hold = pace != jobs.PACES[0] or not status.left
+    return words if hold else f"{words}, about {duration(status.left)} left"
 
 
 def _speed(name: str) -> None:
@@ -379,9 +408,10 @@ def _pictures(name: str, status: jobs.Status) -> None:
     if drawn[0] != key:
         drawn = st.session_state["drawn"] = (key, *_draw(name, status))
     _, found, *pictures = drawn
+    family = jobs.job_of(name).recipe.family
     for picture, width, alt in zip(pictures, ("stretch", SQUARE, "stretch"), ALTS, strict=False):
         if picture:
-            forms.picture(picture, alt, width)
+            forms.picture(picture, alt, width, MEANING.get((alt, family), ""))
     if status.state != "failed":
         st.caption(" · ".join(filter(None, (status.line, found))))
 
