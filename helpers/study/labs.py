@@ -52,7 +52,7 @@ PLANS = {
     "faces": Plan(
         "faces",
         dict.fromkeys(("vae-faces", *STARTS), FIVE)
-        | dict.fromkeys(("gan-faces", "autoencoder-faces"), (SEED,)),
+        | dict.fromkeys(("vae-faces-wide", "gan-faces", "autoencoder-faces"), (SEED,)),
     ),
 }
 
