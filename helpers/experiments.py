@@ -305,7 +305,7 @@ _FACES = (
         **beta(5.0),
         encoder=(16, 32, 64, 128),
         decoder=(128, 64, 32, 16),
-        dense=256,  # between codes and convolutions: half the FID, and eyes in every face
+        dense=256,  # between codes and convolutions: it halved the FID
         epochs=90,
         **FACE_CODES,
     ),

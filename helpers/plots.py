@@ -12,6 +12,7 @@ import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -97,6 +98,17 @@ def by_epoch(
     """
     _bands(ax, epochs, scores, truth, known, marker="")
     ax.set(xlabel="epoch", ylabel=label)
+
+
+def log_scale(ax: Axes) -> None:
+    """A logarithmic y-axis with plain numbers at 1, 2 and 5 of each decade.
+
+    For scores that span one or two decades, where powers of ten alone would label one tick.
+    """
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def perturbation(

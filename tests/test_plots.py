@@ -112,3 +112,13 @@ def test_drawn_data_are_the_numbers_given(ax):
     ax.clear()
     plots.matrix(ax, [[0.0, 1.0], [0.25, 0.004]], ["a", "b"], ["x", "y"], "power")
     assert [(t.get_position(), t.get_text()) for t in ax.texts] == [((1, 0), "100"), ((0, 1), "25")]
+
+
+def test_a_logarithmic_axis_of_one_decade_has_several_plain_numbers(ax):
+    ax.plot([0, 1], [0.4, 12.0])
+    plots.log_scale(ax)
+    ax.figure.draw_without_rendering()
+    low, high = ax.get_ylim()
+    shown = [t.get_text() for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+    assert shown == ["0.5", "1", "2", "5", "10"]
+    assert not any(t.get_text() for t in ax.get_yticklabels(minor=True))
