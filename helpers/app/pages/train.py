@@ -47,12 +47,7 @@ REFRESH = 0.5  # seconds
 AGAIN = 2.0  # seconds in which a second click is one too many
 SQUARE = 520  # pixels of the networks' picture
 ALTS = ("what the model makes of fixed noise", "the networks over the plane", "losses by epoch")
-MEANING = {  # of a picture that does not speak for itself
-    (ALTS[1], "gan"): "The darker, the surer the discriminator is that points there are real. "
-    "Arrows: where it pulls the generator's samples.",
-    (ALTS[1], "vae"): "Ellipses: the Gaussians that points are encoded as, and that codes are "
-    "decoded to.",
-}
+ARROWS = "Arrows: where the discriminator pulls the generator's samples."
 STATES = {
     "starting": "Starting (about 5 s)",
     "training": "Training",
@@ -411,7 +406,8 @@ def _pictures(name: str, status: jobs.Status) -> None:
     family = jobs.job_of(name).recipe.family
     for picture, width, alt in zip(pictures, ("stretch", SQUARE, "stretch"), ALTS, strict=False):
         if picture:
-            forms.picture(picture, alt, width, MEANING.get((alt, family), ""))
+            arrows = ARROWS if alt == ALTS[1] and family == "gan" else ""
+            forms.picture(picture, alt, width, arrows)
     if status.state != "failed":
         st.caption(" · ".join(filter(None, (status.line, found))))
 
