@@ -17,6 +17,7 @@ CLOUD = 400  # samples of p(x | z)
 CODES = 1_000  # held-out points over the latent plane
 SLIDERS = 32  # at the most
 MOST = 1e6  # of a coordinate
+DECODES = "Click to decode what lies there."
 
 
 def show() -> None:
@@ -110,8 +111,8 @@ def _from_click(run: Run, key: str) -> None:
         _set(run, key, [*at, *([0.0] * (run.recipe.latent - 2))])
 
 
-def _clickable(run: Run, key: str, marks: list[list[float]]) -> None:
-    """The latent plane with held-out codes over it; a click moves the code."""
+def _clickable(run: Run, key: str, marks: list[list[float]], what: str = DECODES) -> None:
+    """The latent plane with held-out codes over it; a click moves the code, `what` says which."""
     codes, labels = _held_out(run, str(run.stem), run.record["weights"])
     picture = _plane(run, marks, codes, labels)
     at = hands.clicked(picture, f"{key} plane", "latent plane, to be clicked in")
@@ -119,7 +120,7 @@ def _clickable(run: Run, key: str, marks: list[list[float]]) -> None:
         st.session_state[f"{key} clicked"] = list(place)
         st.rerun()
     dots = "" if codes is None else " Dots: codes of held-out data."
-    st.caption(f"Click to decode what lies there.{dots}")
+    st.caption(f"{what}{dots}")
 
 
 def _plane(run: Run, marks: list[list[float]], codes, labels) -> bytes:
@@ -209,7 +210,8 @@ def _walk(run: Run, controls, *panes) -> None:
     steps = _decoded(run, between(first, last, STEPS))
     if run.recipe.latent > 1:
         with panes[0]:
-            _clickable(run, "to", [*first[:, :2].tolist(), *last[:, :2].tolist()])
+            ends = [*first[:, :2].tolist(), *last[:, :2].tolist()]
+            _clickable(run, "to", ends, "A click moves □. The way is an arc about the origin.")
     with panes[1]:
         forms.picture(render.path(run.target, steps), "the way decoded")
 
