@@ -19,7 +19,6 @@ from pathlib import Path
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")  # endings
 HIDDEN = ".~"  # what the names of files that are being written begin with
 OURS = re.compile(r"\.~(\w+)-(\d+)-(\d+)-\w{8}(?:\.\w+)?")
 HOST = re.sub(r"\W", "_", platform.node())  # several machines may share a folder

@@ -287,24 +287,30 @@ def train(
     draws, streams = target.draws(), [stream(seed) for seed in seeds]
     training.check_batch(training.settings(recipe), draws.train.points)
     check_turns(recipe, len(draws.train.points))
-    place = training.choose_device(device)
+    training.choose_device(device)  # now: another may be asked for that is not there
     names = [identity(recipe, target, seed) for seed in seeds]
     found = [_left(stem, name, resume) for stem, name in zip(stems, names, strict=True)]
     start = partial(starting_networks, recipe, target, draws, device=device, engine=engine)
     built = [start(seed, rng) for seed, rng in zip(seeds, streams, strict=True)]
     each = zip(seeds, built, stems, strict=True)
     recorders = [Recorder(recipe, target, draws, *one) for one in each]
-    look = early and partial(early, recorders[0])
-    points = [part.points.to(place) for part in (draws.train, draws.validation)]
-    workers = min(torch.get_num_threads(), len(seeds))
+    _train_all(recorders, streams, found, engine, early and partial(early, recorders[0]), watch)
+    return [runs.read(recorder.stem) for recorder in recorders]
+
+
+def _train_all(recorders, streams, found, engine, look, watch) -> None:
+    """Train all seeds to the end, in the eyes of who looks; each recorder saves its own."""
+    first, workers = recorders[0], min(torch.get_num_threads(), len(recorders))
+    points = [part.points.to(first.device) for part in first.draws[:2]]  # to train on, to validate
     with training.threads(1), contextlib.ExitStack() as stack:
         if look and not any(found):
-            _opening(recipe, built[0], points, streams[0], look, engine is not PLAIN)
+            _opening(first.recipe, first.networks, points, streams[0], look, engine is not PLAIN)
         for recorder in recorders:
             stack.enter_context(recorder)
-        rounds = _rounds(recorders, points, streams, found, engine, look, workers)
-        _record(rounds, recorders, watch)
-    return [runs.read(recorder.stem) for recorder in recorders]
+        for snapshots in _rounds(recorders, points, streams, found, engine, look, workers):
+            for member, snapshot in snapshots.items():
+                recorders[member].keep(snapshot)
+            watch(first)
 
 
 def _rounds(recorders, points, streams, found, engine, look, workers) -> Iterator:
@@ -359,13 +365,6 @@ def check_turns(recipe: recipes.Recipe, points: int) -> None:
             f"discriminator_steps = {turns}: an epoch has {batches} batches, so that the generator "
             "would hardly learn; lower it, or the batch"
         )
-
-
-def _record(rounds: Iterator[dict[int, Snapshot]], recorders: list[Recorder], watch) -> None:
-    for snapshots in rounds:
-        for member, snapshot in snapshots.items():
-            recorders[member].keep(snapshot)
-        watch(recorders[0])
 
 
 def starting_networks(

@@ -54,8 +54,12 @@ def picture(png: bytes, alt: str, width: str | int = "stretch", caption: str = "
 
     It travels within the page: a file of its own may be gone before a browser asks for it.
     """
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
-    st.image(source, alt=alt, width=width, caption=caption or None)
+    st.image(embedded(png), alt=alt, width=width, caption=caption or None)
+
+
+def embedded(png: bytes) -> str:
+    """A PNG as an address that holds all of it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 # ----------------------------------------------------------------------- what was set before

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
+from helpers.app import forms
+
 SIDE = 280  # pixels of the canvas
 PICTURE = """
 export default function({ parentElement, data, setTriggerValue }) {
@@ -75,8 +77,8 @@ def _surface(kind: str) -> Callable:
 
 def clicked(picture: bytes, key: str, alt: str) -> tuple[float, float] | None:
     """Show a PNG; where it was clicked a moment ago, as shares from the left and from below."""
-    source = "data:image/png;base64," + base64.b64encode(picture).decode()
-    given = {"data": {"source": source, "alt": alt}, "on_at_change": _nothing}
+    shown = {"source": forms.embedded(picture), "alt": alt}
+    given = {"data": shown, "on_at_change": _nothing}
     at = _surface("picture")(key=key, **given).at
     return tuple(float(np.clip(share, 0, 1)) for share in at) if at else None
 

@@ -1,6 +1,5 @@
 """What the app can train: its targets, and sizes beyond which a laptop would no longer answer."""
 
-import os
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +47,7 @@ MOST = {  # well below `recipes.BOUNDS`
 LAYERS = 6
 IMAGES_LEAST = 30
 FEWEST = 60  # images of a folder, some of which are held out
-LOOKED_AT = 100_000  # names in a folder and below
+LOOKED_AT = 100_000  # files in a folder and below
 BYTES = 2e9  # of memory for a training
 
 
@@ -80,9 +79,10 @@ def check_folder(target: str) -> None:
     """Raise BadJob for what is no folder of enough images; it counts no further than needed."""
     if not _is_folder(target):
         raise BadJob(f"{target[:200]!r}: no such folder; give its whole path")
-    named = islice((n for *_, names in os.walk(target) for n in names), LOOKED_AT)
-    images = islice((n for n in named if n.lower().endswith(files.PICTURES)), FEWEST)
-    if (found := len(list(images))) < FEWEST:
+    from helpers.images import readers  # it brings PyTorch: not for the first page to wait for
+
+    images = filter(readers.pictured, islice(readers.listed(Path(target)), LOOKED_AT))
+    if (found := len(list(islice(images, FEWEST)))) < FEWEST:
         raise BadJob(f"{target}: {found} images; {FEWEST} are needed, some to score by")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import streamlit as st
 
@@ -63,11 +62,6 @@ def plane() -> None:
 def _add(x: float, y: float, spread: float) -> None:
     if len(made := st.session_state[KEY]) < MOST:
         made.append((round(x, 2), round(y, 2), spread))
-
-
-def remove(target: str) -> None:
-    """Forget a target of one's own; runs that learned it stay."""
-    Path(target).unlink(missing_ok=True)
 
 
 def definition(name: str, made: list[tuple[float, float, float]]) -> dict:

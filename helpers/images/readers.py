@@ -11,7 +11,7 @@ import os
 import pickle
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +21,13 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import files
 from helpers.targets import BadTarget
 
 AGAIN = "download it again"
 GZIP = b"\x1f\x8b"
 BYTES = 0x800  # an idx file of unsigned bytes begins with this plus its number of dimensions
 CLASSES = 10  # of MNIST, Fashion-MNIST and CIFAR-10 alike
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # by content; others may run programs
 UPLOADS = ("JPEG", "PNG")  # formats a browser may send
 MEGABYTES = 20  # of an upload, at the most
@@ -193,9 +193,7 @@ def folder_images(folder: Path, size: int, obtain: str) -> Images:
     """
     paths, others = _image_paths(folder)
     if not paths:
-        raise BadImages(
-            f"{folder}: no {', '.join(files.PICTURES)} in this folder or below; {obtain}"
-        )
+        raise BadImages(f"{folder}: no {', '.join(ENDINGS)} in this folder or below; {obtain}")
     if others:
         some = ", ".join(f"{n} {ending}" for ending, n in others.most_common(5))
         print(f"{folder}: {len(paths)} images; other files are left out ({some})", flush=True)
@@ -210,23 +208,33 @@ def folder_images(folder: Path, size: int, obtain: str) -> Images:
 
 
 def _image_paths(folder: Path) -> tuple[list[Path], Counter]:
-    """All images by name, linked folders included, and how many others by their ending.
+    """All images by name, and how many other files by their ending."""
+    found, others = [], Counter()
+    for path in listed(folder):
+        if pictured(path):
+            found.append(path)
+        else:
+            others[path.suffix.lower() or "without ending"] += 1
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), others
 
-    What is hidden does not count; a link back to a folder above is not followed.
+
+def pictured(path: Path) -> bool:
+    """Whether a file is an image by its name."""
+    return path.suffix.lower() in ENDINGS and path.is_file()
+
+
+def listed(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and below, linked folders included, but nothing hidden.
+
+    A link back to a folder above is not followed.
     """
-    found, others, seen = [], Counter(), set()
+    seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         key = Path(place).resolve()
         folders[:] = [] if key in seen else sorted(n for n in folders if n[0] != ".")
-        if key in seen:
-            continue
-        seen.add(key)
-        for path in (Path(place, name) for name in names if name[0] != "."):
-            if path.suffix.lower() in files.PICTURES and path.is_file():
-                found.append(path)
-            else:
-                others[path.suffix.lower() or "without ending"] += 1
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), others
+        if key not in seen:
+            seen.add(key)
+            yield from (Path(place, name) for name in names if name[0] != ".")
 
 
 def read_image(path: Path, size: int) -> Tensor:

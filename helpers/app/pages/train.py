@@ -91,7 +91,7 @@ def _target() -> str:
     words = {"options": list(labels), "format_func": labels.get, "key": key}
     chosen = st.segmented_control("What to learn", required=True, wrap=True, **words)
     if chosen in limits.own_targets() and st.button("Forget this target", type="tertiary"):
-        own.remove(chosen)
+        Path(chosen).unlink(missing_ok=True)  # runs that learned it stay
         st.rerun()
     if chosen != OPEN:
         return chosen
@@ -269,7 +269,7 @@ def _opening(head, target: str) -> None:
     picture, about = st.columns(2)
     with about:
         st.markdown(FAMILIES)
-        family = st.session_state[f"{forms.KEPT}family"]
+        family = st.session_state.get(f"{forms.KEPT}family", "gan")  # none before a target
         if (film := files.REPOSITORY / "media" / f"{family}.mp4").exists():
             st.video(str(film), loop=True, autoplay=True, muted=True)
             st.caption(f"A {family.upper()} that learns five Gaussians.")
