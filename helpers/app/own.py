@@ -79,8 +79,6 @@ def _keep(given: dict, name: str = "") -> None:
     """Write a definition to where the form finds it. Raises BadTarget, BadJob."""
     path = save(given, name)
     st.session_state["chosen target"] = str(path)
-    st.session_state.pop("job", None)  # so that it is seen
-    st.query_params.clear()
     st.session_state[KEY] = []
     st.rerun()
 

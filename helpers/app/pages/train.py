@@ -88,6 +88,7 @@ def _target() -> str:
     key = forms.kept("target", "gmm5", list(labels))
     if made := st.session_state.pop("chosen target", None):
         st.session_state[key] = made
+        _close()  # so that it is seen
     words = {"options": list(labels), "format_func": labels.get, "key": key}
     chosen = st.segmented_control("What to learn", required=True, wrap=True, **words)
     if chosen in limits.own_targets() and st.button("Forget this target", type="tertiary"):
